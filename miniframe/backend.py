@@ -1,0 +1,57 @@
+"""What miniframe computes with: the device, MLX, and the BLAS behind matrix products."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+
+import mlx.core as mx
+
+from . import fast_blas
+
+
+def prepare() -> None:
+    """Called once on import: put the fast BLAS in place where there is one."""
+    fast_blas.install()
+
+
+def device() -> str:
+    """The default device in words.
+
+    >>> device().split(":")[0] in ("CPU", "GPU")
+    True
+    """
+    if mx.default_device() == mx.Device(mx.cpu):
+        return f"CPU: {_processor()}"
+    return f"GPU: {mx.device_info().get('device_name', 'unnamed')}"
+
+
+def blas() -> str:
+    """Which BLAS matrix products on the CPU use."""
+    if sys.platform == "darwin":
+        return "Accelerate (part of macOS)"
+    return fast_blas.status()
+
+
+def info() -> dict[str, str]:
+    """Versions and hardware, as ``miniframe info`` prints them."""
+    from . import __version__
+
+    return {
+        "miniframe": __version__,
+        "MLX": metadata.version("mlx"),
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device(),
+        "BLAS": blas(),
+        "NumPy": metadata.version("numpy"),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

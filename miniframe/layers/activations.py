@@ -1,0 +1,214 @@
+"""Activation functions: layers without parameters that bend the space between the linear ones.
+
+Each keeps whichever of its input and output makes the derivative short, and multiplies the incoming gradient by it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import mlx.core as mx
+
+from ..module import Module
+
+
+class Identity(Module):
+    """y = x. dx = dy. Useful as a placeholder.
+
+    >>> Identity()(mx.array([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = ()
+        return x
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        return grad_output
+
+
+class ReLU(Module):
+    """y = max(x, 0). dx = dy where x > 0, else 0 (at x = 0 too, as in PyTorch). Any shape.
+
+    >>> relu = ReLU()
+    >>> relu(mx.array([-1.0, 0.0, 2.0])).tolist(), relu.backward(mx.array([5.0, 5.0, 5.0])).tolist()
+    ([0.0, 0.0, 2.0], [0.0, 0.0, 5.0])
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        y = mx.maximum(x, 0)
+        self.saved = y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        y = self.saved
+        return grad_output * (y > 0)
+
+
+class LeakyReLU(Module):
+    """y = x where x > 0, else slope x. dx = dy or slope dy.
+
+    Args:
+        slope: of the negative side, between 0 and 1; 0.01 by default.
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def settings(self) -> str:
+        return f"slope={self.slope}"
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x
+        return mx.where(x > 0, x, self.slope * x)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x = self.saved
+        return mx.where(x > 0, grad_output, self.slope * grad_output)
+
+
+class ELU(Module):
+    """y = x where x > 0, else alpha (exp x - 1). dx = dy or dy alpha exp x = dy (y + alpha).
+
+    Args:
+        alpha: the value that -y approaches for very negative x; 1.0 by default.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def settings(self) -> str:
+        return f"alpha={self.alpha}"
+
+    def forward(self, x: mx.array) -> mx.array:
+        y = mx.where(x > 0, x, self.alpha * mx.expm1(mx.minimum(x, 0)))
+        self.saved = x, y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, y = self.saved
+        return grad_output * mx.where(x > 0, 1, y + self.alpha)
+
+
+class Sigmoid(Module):
+    """y = 1 / (1 + exp(-x)). dx = dy y (1 - y).
+
+    >>> Sigmoid()(mx.array([0.0])).tolist()
+    [0.5]
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        y = mx.sigmoid(x)
+        self.saved = y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        y = self.saved
+        return grad_output * (y * (1 - y))
+
+
+class Tanh(Module):
+    """y = tanh x. dx = dy (1 - y²). Written with y, it cannot overflow: the textbook 1 / cosh² x can."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        y = mx.tanh(x)
+        self.saved = y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        y = self.saved
+        return grad_output * (1 - y * y)
+
+
+class Softplus(Module):
+    """y = log(1 + exp x), a smooth ReLU. dx = dy sigmoid(x)."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x
+        return mx.logaddexp(x, 0)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x = self.saved
+        return grad_output * mx.sigmoid(x)
+
+
+class SiLU(Module):
+    """y = x s with s = sigmoid(x), also called Swish. dx = dy (s + y (1 - s))."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        s = mx.sigmoid(x)
+        y = x * s
+        self.saved = s, y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        s, y = self.saved
+        return grad_output * (s + y * (1 - s))
+
+
+class GELU(Module):
+    """y = x Φ(x), with Φ the cumulative normal distribution. dx = dy (Φ(x) + x φ(x)), φ being its density.
+
+    Hendrycks & Gimpel 2016, exact form: Φ(x) = (1 + erf(x / √2)) / 2, φ(x) = exp(-x² / 2) / √(2π).
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        phi = (1 + mx.erf(x / math.sqrt(2))) / 2
+        self.saved = x, phi
+        return x * phi
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, phi = self.saved
+        density = mx.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        return grad_output * (phi + x * density)
+
+
+class Softmax(Module):
+    """y = exp x / Σ exp x along an axis: positive numbers that sum to 1. dx = y (dy - Σ dy y).
+
+    For classification give the logits to CrossEntropyLoss instead: it contains the softmax, in a stable form.
+
+    Args:
+        axis: along which the outputs sum to 1; the last by default.
+
+    >>> Softmax()(mx.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def settings(self) -> str:
+        return f"axis={self.axis}"
+
+    def forward(self, x: mx.array) -> mx.array:
+        y = mx.softmax(x, axis=self.axis)
+        self.saved = y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        y = self.saved
+        return y * (grad_output - (grad_output * y).sum(axis=self.axis, keepdims=True))
+
+
+class LogSoftmax(Module):
+    """y = x - log Σ exp x along an axis. dx = dy - exp(y) Σ dy.
+
+    Args:
+        axis: along which exp(y) sums to 1; the last by default.
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def settings(self) -> str:
+        return f"axis={self.axis}"
+
+    def forward(self, x: mx.array) -> mx.array:
+        y = x - mx.logsumexp(x, axis=self.axis, keepdims=True)
+        self.saved = y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        y = self.saved
+        return grad_output - mx.exp(y) * grad_output.sum(axis=self.axis, keepdims=True)

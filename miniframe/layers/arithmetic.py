@@ -1,0 +1,281 @@
+"""Arithmetic as layers: what ``+``, ``*``, ``@``, ``.sum()`` and the like become when they are applied to nodes.
+
+Each is a pair of maps like any other layer. Where shapes were broadcast in forward, backward sums the gradient over
+the stretched axes (``unbroadcast``), since every copy of a number adds its share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from ..module import Module
+
+Axis = int | Sequence[int] | None
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array; () for a plain number."""
+    return x.shape if isinstance(x, mx.array) else ()
+
+
+def unbroadcast(grad: mx.array, shape: tuple[int, ...]) -> mx.array:
+    """Sum ``grad`` over the axes along which a value of ``shape`` was stretched.
+
+    >>> unbroadcast(mx.ones((4, 3)), (3,)).tolist()
+    [4.0, 4.0, 4.0]
+    """
+    if grad.shape == shape:
+        return grad
+    extra = grad.ndim - len(shape)
+    stretched = tuple(extra + axis for axis, size in enumerate(shape) if size == 1 and grad.shape[extra + axis] != 1)
+    return grad.sum(axis=tuple(range(extra)) + stretched, keepdims=True).reshape(shape)
+
+
+class Add(Module):
+    """z = x + y, broadcast. dx = dz, dy = dz."""
+
+    def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        self.saved = shape_of(x), shape_of(y)
+        return x + y
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array]:
+        x_shape, y_shape = self.saved
+        return unbroadcast(grad_output, x_shape), unbroadcast(grad_output, y_shape)
+
+
+class Subtract(Module):
+    """z = x - y, broadcast. dx = dz, dy = -dz."""
+
+    def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        self.saved = shape_of(x), shape_of(y)
+        return x - y
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array]:
+        x_shape, y_shape = self.saved
+        return unbroadcast(grad_output, x_shape), unbroadcast(-grad_output, y_shape)
+
+
+class Multiply(Module):
+    """z = x * y, broadcast. dx = dz y, dy = dz x."""
+
+    def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        self.saved = x, y
+        return x * y
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array]:
+        x, y = self.saved
+        return unbroadcast(grad_output * y, shape_of(x)), unbroadcast(grad_output * x, shape_of(y))
+
+
+class Divide(Module):
+    """z = x / y, broadcast. dx = dz / y, dy = -dz x / y²."""
+
+    def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        self.saved = x, y
+        return x / y
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array]:
+        x, y = self.saved
+        grad_x = grad_output / y
+        return unbroadcast(grad_x, shape_of(x)), unbroadcast(-grad_x * x / y, shape_of(y))
+
+
+class Negate(Module):
+    """z = -x. dx = -dz."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = ()
+        return -x
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        return -grad_output
+
+
+class Power(Module):
+    """z = x ** y, broadcast. dx = dz y x^(y-1), dy = dz z log x (0 where x = 0, as z stays 0 there)."""
+
+    def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        z = x**y
+        self.saved = x, y, z
+        return z
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array | None]:
+        x, y, z = self.saved
+        grad_x = grad_output * y * x ** (y - 1)
+        if not isinstance(y, mx.array):  # a plain number needs no gradient, and log x may not exist
+            return unbroadcast(grad_x, shape_of(x)), None
+        x = mx.array(x, dtype=y.dtype)
+        grad_y = mx.where(x == 0, 0, grad_output * z * mx.log(mx.where(x == 0, 1, x)))
+        return unbroadcast(grad_x, shape_of(x)), unbroadcast(grad_y, shape_of(y))
+
+
+class MatMul(Module):
+    """Z = X Y. dX = dZ Yᵀ, dY = Xᵀ dZ. Two vectors give their dot product; leading axes broadcast."""
+
+    def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        self.saved = x, y
+        return x @ y
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array]:
+        x, y = self.saved
+        rows = x[None] if x.ndim == 1 else x
+        columns = y[:, None] if y.ndim == 1 else y
+        grad = grad_output[..., None] if y.ndim == 1 else grad_output
+        grad = grad[..., None, :] if x.ndim == 1 else grad
+        grad_x, grad_y = grad @ columns.swapaxes(-1, -2), rows.swapaxes(-1, -2) @ grad
+        return unbroadcast(grad_x, rows.shape).reshape(x.shape), unbroadcast(grad_y, columns.shape).reshape(y.shape)
+
+
+class Exp(Module):
+    """z = exp x. dx = dz z."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = mx.exp(x)
+        self.saved = z
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        z = self.saved
+        return grad_output * z
+
+
+class Log(Module):
+    """z = log x. dx = dz / x."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x
+        return mx.log(x)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x = self.saved
+        return grad_output / x
+
+
+class Sqrt(Module):
+    """z = √x. dx = dz / 2z."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = mx.sqrt(x)
+        self.saved = z
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        z = self.saved
+        return grad_output / (2 * z)
+
+
+class _Reduction(Module):
+    """What Sum, Mean and Max share: the axes, and giving a reduced array its axes back."""
+
+    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
+        self.axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+        self.keepdims = keepdims
+
+    def settings(self) -> str:
+        return "" if self.axis is None else f"axis={self.axis}"
+
+    def expand(self, reduced: mx.array, shape: tuple[int, ...]) -> mx.array:
+        """``reduced`` with the axes that were summed away put back at size 1."""
+        axes = range(len(shape)) if self.axis is None else [self.axis] if isinstance(self.axis, int) else self.axis
+        gone = {axis % len(shape) for axis in axes}
+        return reduced.reshape([1 if axis in gone else size for axis, size in enumerate(shape)])
+
+
+class Sum(_Reduction):
+    """z = Σ x over ``axis`` (all axes by default). dx = dz, spread over the summed axes."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x.shape
+        return x.sum(axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape = self.saved
+        return mx.broadcast_to(self.expand(grad_output, shape), shape)
+
+
+class Mean(_Reduction):
+    """z = Σ x / n over ``axis``. dx = dz / n, spread over the averaged axes."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = x.mean(axis=self.axis, keepdims=self.keepdims)
+        self.saved = x.shape, x.size // max(z.size, 1)
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape, n = self.saved
+        return mx.broadcast_to(self.expand(grad_output, shape) / n, shape)
+
+
+class Max(_Reduction):
+    """z = max x over ``axis``. dx = dz at the largest element; equal ones share it, as in PyTorch's amax."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = x.max(axis=self.axis, keepdims=self.keepdims)
+        self.saved = x, z
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, z = self.saved
+        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
+        shares = winners / winners.sum(axis=self.axis, keepdims=True)
+        return shares * self.expand(grad_output, x.shape)
+
+
+class Index(Module):
+    """z = x[index]. dx is zero but for the chosen elements; an element chosen twice gets both gradients."""
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+
+    def settings(self) -> str:
+        return str(self.index)
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x.shape
+        return x[self.index]
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape = self.saved
+        return mx.zeros(shape, dtype=grad_output.dtype).at[self.index].add(grad_output)
+
+
+class ReshapeTo(Module):
+    """z = x in another shape, -1 meaning "what is left". dx = dz in the old shape."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shape = tuple(shape)
+
+    def settings(self) -> str:
+        return str(self.shape)
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x.shape
+        return x.reshape(self.shape)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape = self.saved
+        return grad_output.reshape(shape)
+
+
+class Transpose(Module):
+    """z = x with its axes permuted (reversed by default). dx = dz with the inverse permutation."""
+
+    def __init__(self, axes: Sequence[int] | None = None) -> None:
+        self.axes = None if axes is None else tuple(axes)
+
+    def settings(self) -> str:
+        return "" if self.axes is None else str(self.axes)
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = ()
+        return x.transpose(*self.axes) if self.axes else x.T
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        if self.axes is None:
+            return grad_output.T
+        ndim = len(self.axes)
+        inverse = sorted(range(ndim), key=lambda axis: self.axes[axis] % ndim)
+        return grad_output.transpose(*inverse)

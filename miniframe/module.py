@@ -1,0 +1,316 @@
+"""Parameters, buffers and modules: the pieces that every model is made of.
+
+A module is a pair of maps, ``forward(x) -> y`` and ``backward(dy) -> dx``. Its arrays live in cells, Parameter and
+Buffer, so that a training step is a function from cell values to cell values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import mlx.core as mx
+
+from .arrays import as_array
+from .training.fit import Trainable
+
+if TYPE_CHECKING:
+    from .summary import Summary
+
+M = TypeVar("M", bound="Module")
+
+
+class Buffer:
+    """An array that belongs to a module or an optimizer but is not learned: running statistics, a momentum, a rate.
+
+    Args:
+        value: the array (or anything ``mx.array`` accepts). Later values must have the same shape.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = as_array(value)
+
+    @property
+    def value(self) -> mx.array:
+        return self._value
+
+    @value.setter
+    def value(self, value: mx.array) -> None:
+        if value.shape != self._value.shape:
+            raise ValueError(
+                f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}"
+            )
+        self._value = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._value.shape
+
+    @property
+    def size(self) -> int:
+        return self._value.size
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.shape}, dtype={str(self._value.dtype).split('.')[-1]})"
+
+
+class Parameter(Buffer):
+    """An array that is learned, and the gradient of the loss with respect to it.
+
+    ``value`` and ``grad`` always have the same shape. ``grad`` is None before the first backward and after
+    ``zero_grad``; every backward adds to it. A frozen parameter (``trainable = False``) receives no gradient.
+
+    >>> p = Parameter(mx.zeros((2, 3)))
+    >>> p.accumulate(mx.ones((2, 3)))
+    >>> p.accumulate(mx.ones((2, 3)))
+    >>> p.grad.tolist()
+    [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
+    """
+
+    __slots__ = ("grad", "trainable")
+
+    def __init__(self, value: Any, trainable: bool = True) -> None:
+        super().__init__(value)
+        self.grad: mx.array | None = None
+        self.trainable = trainable
+
+    def accumulate(self, grad: mx.array) -> None:
+        """Add ``grad`` to the gradient; called by a layer's ``backward``, once for every use of the parameter."""
+        if not self.trainable:
+            return
+        if grad.shape != self._value.shape:
+            hint = " (transposed?)" if grad.shape == self._value.shape[::-1] else ""
+            raise ValueError(f"Parameter: expected a gradient of shape {self._value.shape}, got {grad.shape}{hint}")
+        self.grad = grad if self.grad is None else self.grad + grad
+
+
+class _Empty:
+    """Marks a ``saved`` slot that holds nothing."""
+
+    def __repr__(self) -> str:
+        return "<nothing saved>"
+
+
+EMPTY = _Empty()
+
+
+class Recording:
+    """Whether forward passes keep what backward needs; ``no_grad`` switches it off."""
+
+    on = True
+
+
+class Module(Trainable):
+    """The base of layers, losses and models.
+
+    Write ``forward(x)`` and, directly below it, ``backward(grad_output)``, which adds to the gradients of the
+    parameters and returns the gradient with respect to the input (a tuple for several inputs). What backward needs,
+    forward puts in the one slot ``self.saved``. A module that only composes other modules needs no backward.
+
+    Parameters, buffers and inner modules are found by looking at the attributes (also inside lists, tuples and
+    dicts), so there is nothing to register and no ``super().__init__()`` to call. Names that start with an
+    underscore are private: nothing in them counts. ``fit``, ``evaluate`` and ``predict`` come from Trainable.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Parameter(mx.array(2.0))
+    ...     def forward(self, x):
+    ...         self.saved = x
+    ...         return self.factor.value * x
+    ...     def backward(self, grad_output):
+    ...         x = self.saved
+    ...         self.factor.accumulate((grad_output * x).sum())
+    ...         return grad_output * self.factor.value
+    >>> layer = Scale()
+    >>> layer(mx.array([1.0, 2.0])).tolist()
+    [2.0, 4.0]
+    >>> layer.backward(mx.array([1.0, 1.0])).tolist(), layer.factor.grad.item()
+    ([2.0, 2.0], 3.0)
+    """
+
+    training: bool = True
+    flattens: bool = False  # True: called on nodes, its inner layers become the nodes (Sequential, Graph)
+    _saved: Any = EMPTY
+
+    # ---------------------------------------------------------------- the pair of maps
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the output; put what ``backward`` needs in ``self.saved``."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x)")
+
+    def backward(self, grad_output: Any) -> Any:
+        """Given the gradient with respect to the output, return the gradient with respect to the input.
+
+        Inherited by modules that only compose others: it walks the calls recorded in forward, last to first.
+        """
+        from .graph import backward_through
+
+        return backward_through(self, grad_output)
+
+    @property
+    def saved(self) -> Any:
+        """What the last forward kept for backward. Reading it before a forward is an error."""
+        if self._saved is EMPTY:
+            raise RuntimeError(f"{self.title()}: backward needs a forward first (and not under no_grad)")
+        return self._saved
+
+    @saved.setter
+    def saved(self, value: Any) -> None:
+        self._saved = value
+
+    def composes(self) -> bool:
+        """True for a module without a backward of its own: its backward comes from the recorded calls."""
+        return type(self).backward is Module.backward
+
+    def __call__(self, *inputs: Any) -> Any:
+        for x in inputs:
+            if type(x) is not mx.array:
+                return self._call_with(inputs)
+        if not Recording.on:
+            output = self.forward(*inputs)
+            self._saved = EMPTY
+            return output
+        if self.composes():
+            from .graph import forward_recorded
+
+            return forward_recorded(self, inputs)
+        return self.forward(*inputs)
+
+    def _call_with(self, inputs: tuple[Any, ...]) -> Any:
+        """The call for inputs that are not all arrays: nodes are recorded, anything else is made an array."""
+        from .graph import Node, call_on_nodes
+
+        if any(isinstance(x, Node) for x in inputs):
+            return call_on_nodes(self, inputs)
+        return self(*[as_array(x, where=self.title()) for x in inputs])
+
+    # ---------------------------------------------------------------- what is inside
+
+    def children(self) -> Iterator[tuple[str, Any]]:
+        """(name, Parameter | Buffer | Module) for everything assigned to this module, in the order of assignment."""
+        for name, value in vars(self).items():
+            if not name.startswith("_"):
+                yield from _inside(name, value)
+
+    def _walk(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+        """(path, object) for this module and all inside it, depth first; what is shared comes once."""
+        seen = set() if seen is None else seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield prefix, self
+        for name, child in self.children():
+            path = f"{prefix}.{name}" if prefix else name
+            if isinstance(child, Module):
+                yield from child._walk(path, seen)
+            elif id(child) not in seen:
+                seen.add(id(child))
+                yield path, child
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """(path, module) for this module, whose path is "", and all modules inside it."""
+        return ((path, item) for path, item in self._walk() if isinstance(item, Module))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all modules inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(path, parameter), such as ("0.weight", ...); a shared parameter comes once, under its first path."""
+        return ((path, item) for path, item in self._walk() if isinstance(item, Parameter))
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """(path, buffer) for the arrays that are kept but not learned."""
+        return ((p, item) for p, item in self._walk() if isinstance(item, Buffer) and not isinstance(item, Parameter))
+
+    def buffers(self) -> Iterator[Buffer]:
+        """Every buffer once."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    # ---------------------------------------------------------------- switches
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self: M, mode: bool = True) -> M:
+        """Switch to training behaviour (Dropout drops, BatchNorm uses the batch); returns the module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Switch to evaluation behaviour; returns the module."""
+        return self.train(False)
+
+    def freeze(self: M) -> M:
+        """Stop learning: parameters receive no gradient and optimizers leave them alone; returns the module."""
+        return self._set_trainable(False)
+
+    def unfreeze(self: M) -> M:
+        """Learn again; returns the module."""
+        return self._set_trainable(True)
+
+    def _set_trainable(self: M, trainable: bool) -> M:
+        for parameter in self.parameters():
+            parameter.trainable = trainable
+            parameter.grad = None
+        return self
+
+    # ---------------------------------------------------------------- words about itself
+
+    def title(self) -> str:
+        """The module in one line, as errors and tables show it."""
+        return f"{type(self).__name__}({self.settings()})"
+
+    def settings(self) -> str:
+        """What stands between the brackets of ``title``; layers override it."""
+        return ""
+
+    def __repr__(self) -> str:
+        inner = [(name, child) for name, child in self.children() if isinstance(child, Module)]
+        if not inner:
+            return self.title()
+        lines = [f"({name}) {child!r}".replace("\n", "\n  ") for name, child in inner]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def wrong(self, expected: str, got: Any, hint: str = "") -> ValueError:
+        """The error for an unsuitable input: ``raise self.wrong("input (batch, 2)", x)``."""
+        received = f"{got.shape}" if isinstance(got, mx.array) else repr(got)
+        return ValueError(f"{self.title()}: expected {expected}, got {received}" + (f"; {hint}" if hint else ""))
+
+    def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        """Multiply-add operations of one forward pass for these shapes; 0 unless a layer counts them."""
+        return 0
+
+    def summary(self, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.float32) -> Summary:
+        """A table of every layer's output shape, parameters and multiply-adds for one sample.
+
+        Args:
+            input_shape: the shape of one sample, without the batch: ``(2,)`` or ``(28, 28, 1)``.
+            dtype: of the input; ``mx.int32`` for a model that starts with an Embedding.
+
+        The result prints as the table and holds the numbers: ``rows``, ``parameters``, ``multiply_adds``.
+        """
+        from .summary import summarize
+
+        return summarize(self, input_shape, dtype)
+
+
+def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The cells and modules in an attribute's value, looking into lists, tuples and dicts."""
+    if isinstance(value, (Buffer, Module)):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _inside(f"{name}.{index}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _inside(f"{name}.{key}", item)

@@ -1,0 +1,1 @@
+"""Training: the step, the loops around it, data, history, callbacks and progress."""

@@ -1,0 +1,129 @@
+"""Noticing a NaN or an infinity soon, at no cost, and finding out where it came from.
+
+fit does not wait for the loss of every batch. It looks at them now and then, and remembers the cells and batches since
+the last look; arrays never change, so remembering is free. If a loss was not finite, the steps since then are
+repeated up to the bad batch, which is then run layer by layer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+
+from .. import random
+from ..graph import Variable, ancestors, call_on_nodes, input_grads
+from ..losses import Loss
+from ..module import Module
+from .data import Batch
+from .step import Step
+
+
+class NonFiniteError(FloatingPointError):
+    """The loss or a weight became NaN or infinite; the message names the epoch, the batch and the first layer.
+
+    The model is left as it was before the batch that did it.
+    """
+
+
+class Watch:
+    """Looks at the losses since the last look, and explains the first that is not finite.
+
+    Args:
+        step: the training step whose cells are to be remembered.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self._remember()
+
+    def _remember(self) -> None:
+        self._values = [cell._value for cell in self.step.cells]
+        self._iterations = self.step.optimizer.iterations
+        self._random_state = random.get_state()
+        self._done: list[tuple[int, int, Batch, mx.array]] = []
+
+    def note(self, epoch: int, number: int, batch: Batch, loss: mx.array) -> None:
+        """A batch was started."""
+        self._done.append((epoch, number, batch, loss))
+
+    def look(self) -> None:
+        """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
+        for index, (_, _, _, loss) in enumerate(self._done):
+            if not math.isfinite(loss.item()):
+                self._explain(index, f"loss became {loss.item()}")
+        self._remember()
+
+    def look_at_weights(self) -> None:
+        """Raise NonFiniteError if a step since the last look made a weight NaN or infinite."""
+        if _finite([cell._value for cell in self.step.cells]):
+            return
+        for index in range(len(self._done)):
+            self._rewind(index + 1)
+            if not _finite([cell._value for cell in self.step.cells]):
+                self._explain(index, "a weight became NaN or infinite")
+
+    def _rewind(self, batches: int) -> None:
+        """Bring model and optimizer to where they were after so many batches since the last look."""
+        for cell, value in zip(self.step.cells, self._values):
+            cell._value = value
+        self.step.optimizer.iterations = self._iterations
+        random.set_state(self._random_state)
+        for _, _, batch, _ in self._done[:batches]:
+            self.step(*batch)
+
+    def _explain(self, index: int, what: str) -> None:
+        self._rewind(index)
+        state = random.get_state()
+        epoch, number, batch, _ = self._done[index]
+        cause = first_not_finite(self.step.model, self.step.loss, batch)
+        random.set_state(state)
+        raise NonFiniteError(
+            f"fit: {what} in epoch {epoch + 1}, batch {number + 1}: {cause}. "
+            "The model is left as before this batch" + ("; try a smaller learning rate" if self._iterations + index else "")
+        )
+
+
+def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
+    """Run a batch layer by layer, forward and backward, and say what was the first not to be finite."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    x, *rest = batch
+    inputs = [Variable(part) for part in (x if isinstance(x, tuple) else (x,))]
+    if not _finite([node.value for node in inputs] + rest):
+        return "the batch itself contains NaN or infinite values"
+    model.zero_grad()
+    output = call_on_nodes(model, inputs)
+    nodes = [node for node in ancestors([output]) if node.module is not None]
+    for node in nodes:
+        if not _finite([node.value]):
+            return f"the output of {_label(node.module, paths)} was the first not to be finite"
+    value = loss(output.value, *rest)
+    if not _finite([value]):
+        return f"every layer's output was finite, but not {loss.title()}"
+    gradient = loss.gradient()
+    if not _finite([gradient]):
+        return f"the loss was finite, but not the gradient of {loss.title()}"
+    grads = {output.index: gradient}
+    for node in reversed(nodes):
+        node.grad = grads.get(node.index)
+        if node.grad is None:
+            continue
+        received = input_grads(node)
+        own = [p.grad for p in node.module.parameters() if p.grad is not None]
+        if not _finite([*own, *[g for g in received if g is not None]]):
+            return f"the gradient from {_label(node.module, paths)} was the first not to be finite"
+        for source, grad in zip(node.inputs, received):
+            if grad is not None:
+                grads[source.index] = grads[source.index] + grad if source.index in grads else grad
+    return "every output and gradient of that batch was finite; the optimizer's step overflowed"
+
+
+def _label(module: Any, paths: dict[int, str]) -> str:
+    path = paths.get(id(module))
+    return f"layer {path!r}, {module.title()}," if path else module.title()
+
+
+def _finite(arrays: list[Any]) -> bool:
+    checks = [mx.isfinite(a).all() for a in arrays if isinstance(a, mx.array) and mx.issubdtype(a.dtype, mx.floating)]
+    return all(check.item() for check in checks)

@@ -1,0 +1,333 @@
+"""fit, evaluate and predict: two loops around a training step, with Keras' habits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+import numpy as np
+
+from .callbacks import Callback, CallbackList
+from .data import ArrayData, StreamData, as_data, batch_samples, check_batch_size, class_weights, draw_seed
+from .history import History, Mean
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..losses import Loss
+    from ..metrics import Metric
+    from ..module import Module
+    from ..optimizers import Optimizer
+
+LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, and often enough to stop a NaN
+
+
+class Trainable:
+    """What every Module can do once it has a forward and a backward: be trained, evaluated and asked."""
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        loss: Loss | str,
+        optimizer: Optimizer | str,
+        epochs: int = 1,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        metrics: Sequence[str | Metric] = (),
+        callbacks: Iterable[Callback] = (),
+        verbose: int = 1,
+        initial_epoch: int = 0,
+        seed: int | None = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        compile: bool = True,
+    ) -> History:
+        """Train the model.
+
+        Args:
+            x: inputs, samples in front: MLX or NumPy arrays, lists, PyTorch tensors; a tuple of them for a model
+                with several inputs. Or, without ``y``, an iterable of batches (x, y) or (x, y, sample_weight): a
+                list, a DataLoader, a generator (for one epoch), a function that returns a generator.
+            y: targets, one for each sample.
+            loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll.
+            optimizer: an Optimizer of this model, or its name.
+            epochs: the number of the last epoch; with ``initial_epoch`` 0, how many to run.
+            batch_size: samples in a step. The last batch of an epoch may be shorter.
+            shuffle: whether to draw the samples in a new random order in every epoch.
+            validation_data: (x, y), (x, y, sample_weight), or an iterable of batches, evaluated after every epoch.
+            validation_split: the fraction of the samples to hold out for validation instead, drawn at random.
+            metrics: names (accuracy, error_rate, mae, mse) or functions of (prediction, target). In training they
+                are measured on each batch before its step, as in Keras.
+            callbacks: see :class:`miniframe.Callback`.
+            verbose: 0 silent, 1 a progress bar (in a log file, some twenty lines), 2 a line for every epoch.
+            initial_epoch: where to start counting, to continue an earlier training.
+            seed: makes shuffling, Dropout and the validation split repeatable; None takes it from MLX's random state.
+            sample_weight: (N,) factors of the samples' losses.
+            class_weight: a dict from class to a factor of its samples' losses.
+            compile: False runs every operation by itself, with the same results to rounding.
+
+        Returns:
+            The History: ``history.history["loss"]`` and so on, one number for each epoch. Ctrl-C ends the training
+            after the current batch; the history then holds the finished epochs.
+
+        Raises:
+            ValueError: for unsuitable data or settings, before anything is trained.
+            NonFiniteError: when the loss or a weight becomes NaN or infinite, naming epoch, batch and layer.
+        """
+        from .. import losses, metrics as metric_names, optimizers, random
+        from .finite import Watch
+        from .step import Step
+
+        _check_numbers(epochs, initial_epoch, validation_split)
+        check_batch_size(batch_size, "fit")
+        model: Any = self
+        loss_function = losses.get(loss)
+        stepper = optimizers.get(optimizer, model)
+        measures = metric_names.get(metrics, loss_function.threshold)
+        seed = draw_seed(seed)
+        random.seed(seed)
+
+        if class_weight is not None:
+            if y is None or sample_weight is not None:
+                raise ValueError("fit: class_weight needs targets y, and no sample_weight beside it")
+            sample_weight = class_weights(y, class_weight)
+        data = as_data(x, y, sample_weight)
+        validation = _validation(validation_data)
+        if validation_split:
+            if validation is not None or not isinstance(data, ArrayData):
+                raise ValueError("fit: validation_split needs arrays x and y, and no validation_data beside it")
+            data, validation = data.split(validation_split, np.random.default_rng([seed, 2**32 - 1]))
+        _try_one_sample(model, loss_function, data)
+
+        step = Step(model, loss_function, stepper, compile, keep_prediction=bool(measures))
+        watch = Watch(step)
+        history = History()
+        steps = data.steps(batch_size)
+        progress = Progress((initial_epoch, epochs), steps, verbose)
+        hooks = CallbackList(callbacks, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
+        model._evaluation = (loss_function, list(metrics) if not isinstance(metrics, str) else [metrics])
+        model.stop_training = False
+        hooks.call("on_train_begin")
+        try:
+            with _modes_restored(model), _interrupt() as interrupted:
+                model.train()
+                for epoch in range(initial_epoch, epochs):
+                    hooks.call("on_epoch_begin", epoch)
+                    rng = np.random.default_rng([seed, epoch]) if shuffle else None
+                    batches = data.epoch(batch_size, rng)
+                    logs = _run_epoch(epoch, batches, step, measures, watch, hooks, progress, interrupted)
+                    if interrupted():
+                        history.interrupted = True
+                        break
+                    if validation is not None:
+                        scores = _evaluate(model, validation, loss_function, measures, EVALUATION_BATCH)
+                        logs.update({f"val_{name}": value for name, value in scores.items()})
+                    history.add(epoch, logs)
+                    progress.epoch_end(epoch, logs)
+                    hooks.call("on_epoch_end", epoch, logs)
+                    if model.stop_training:
+                        break
+                watch.look_at_weights()
+        finally:
+            progress.close()
+            hooks.call("on_train_end")
+        if history.interrupted:
+            print(f"fit: interrupted in epoch {epoch + 1} of {epochs}; the model keeps what it has learned")
+        return history
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        loss: Loss | str | None = None,
+        metrics: Sequence[str | Metric] | None = None,
+        batch_size: int = 1024,
+        sample_weight: Any = None,
+    ) -> dict[str, float]:
+        """The mean loss and metrics over data, in evaluation mode; the model is not changed.
+
+        Args:
+            x, y, sample_weight: data as for ``fit``.
+            loss, metrics: left out, those of the last ``fit``.
+            batch_size: samples computed at once.
+
+        Returns:
+            A dict: {"loss": ..., "accuracy": ...}.
+        """
+        from .. import losses
+        from .. import metrics as metric_names
+
+        last_loss, last_metrics = getattr(self, "_evaluation", (None, ()))
+        loss = last_loss if loss is None else loss
+        if loss is None:
+            raise ValueError("evaluate: expected a loss, as this model was never fitted: evaluate(x, y, loss=...)")
+        check_batch_size(batch_size, "evaluate")
+        loss_function = losses.get(loss)
+        measures = metric_names.get(last_metrics if metrics is None else metrics, loss_function.threshold)
+        data = as_data(x, y, sample_weight, where="evaluate")
+        return _evaluate(self, data, loss_function, measures, batch_size)
+
+    def predict(self, x: Any, *, batch_size: int = 1024) -> mx.array:
+        """The outputs for inputs ``x`` (an array, or a tuple of arrays), in evaluation mode, joined in order."""
+        check_batch_size(batch_size, "predict")
+        model: Any = self
+        outputs = []
+        with _evaluating(model):
+            for batch in ArrayData(x, where="predict").epoch(batch_size):
+                outputs.append(_forward(model, batch[0]))
+                mx.async_eval(outputs[-1])
+        if isinstance(outputs[0], tuple):
+            return tuple(mx.concatenate(list(parts)) for parts in zip(*outputs))  # type: ignore[return-value]
+        return mx.concatenate(outputs) if len(outputs) > 1 else outputs[0]
+
+
+EVALUATION_BATCH = 1024
+
+
+def _run_epoch(
+    epoch: int,
+    batches: Iterator[Any],
+    step: Any,
+    measures: dict[str, Metric],
+    watch: Any,
+    hooks: CallbackList,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+) -> dict[str, float]:
+    """One pass over the data; returns the means over its samples."""
+    from ..metrics import measure
+
+    means = {name: Mean() for name in ("loss", *measures)}
+    summed = step.loss.reduction == "sum"
+    last_look, shown = time.perf_counter(), 0
+    number = -1
+    for number, batch in enumerate(batches):
+        hooks.call("on_batch_begin", number)
+        value, prediction = step(*batch)
+        samples = batch_samples(batch)
+        means["loss"].add(value, 1 if summed else samples)
+        for name, metric in measures.items():
+            means[name].add(measure(name, metric, prediction, batch[1]), samples)
+        watch.note(epoch, number, batch, value)
+        if hooks.wants("on_batch_end"):
+            logs = {"loss": value.item()}
+            watch.look()
+            logs.update({name: float(measure(name, m, prediction, batch[1])) for name, m in measures.items()})
+            hooks.call("on_batch_end", number, logs)
+        now = time.perf_counter()
+        if now - last_look > LOOK_EVERY:
+            watch.look()
+            progress.update(epoch, number + 1 - shown, means["loss"].value())
+            last_look, shown = now, number + 1
+        if interrupted() or step.model.stop_training:
+            break
+    watch.look()
+    progress.update(epoch, number + 1 - shown)
+    return {name: mean.value() for name, mean in means.items()}
+
+
+def _evaluate(
+    model: Any, data: ArrayData | StreamData, loss: Loss, measures: dict[str, Metric], batch_size: int
+) -> dict[str, float]:
+    from ..metrics import measure
+
+    means = {name: Mean() for name in ("loss", *measures)}
+    summed = loss.reduction == "sum"
+    with _evaluating(model):
+        for batch in data.epoch(batch_size):
+            prediction = _forward(model, batch[0])
+            value = loss(prediction, *batch[1:])
+            samples = batch_samples(batch)
+            means["loss"].add(value, 1 if summed else samples)
+            for name, metric in measures.items():
+                means[name].add(measure(name, metric, prediction, batch[1]), samples)
+            mx.async_eval(value)
+    return {name: mean.value() for name, mean in means.items()}
+
+
+def _forward(model: Any, x: Any) -> Any:
+    return model(*x) if isinstance(x, tuple) else model(x)
+
+
+def _validation(data: Any) -> ArrayData | StreamData | None:
+    """Validation data as (x, y), (x, y, sample_weight) or an iterable of batches."""
+    if data is None:
+        return None
+    if isinstance(data, tuple) and len(data) in (2, 3):
+        return ArrayData(*data, where="fit: validation_data")
+    return as_data(data, where="fit: validation_data")
+
+
+def _check_numbers(epochs: int, initial_epoch: int, validation_split: float) -> None:
+    if epochs < 0 or initial_epoch < 0:
+        raise ValueError(f"fit: expected epochs and initial_epoch of at least 0, got {epochs} and {initial_epoch}")
+    if not 0 <= validation_split < 1:
+        raise ValueError(f"fit: expected 0 <= validation_split < 1, got {validation_split}")
+
+
+def _try_one_sample(model: Any, loss: Loss, data: ArrayData | StreamData) -> None:
+    """Send one sample through model and loss, so that what does not fit fails before any work is done.
+
+    Arrays are lazy: only shapes and types are looked at, nothing is computed.
+    """
+    if not isinstance(data, ArrayData):
+        return
+    from ..losses import check_class_labels
+
+    x, y, *weight = next(data.take(np.zeros(1, dtype=int)).epoch(1))
+    with _evaluating(model):
+        prediction = _forward(model, x)
+        loss(prediction, y, *weight)
+    if type(loss).__name__ in ("CrossEntropyLoss", "NLLLoss"):
+        check_class_labels(data.arrays["y"], prediction.shape[-1])
+
+
+@contextmanager
+def _modes_restored(model: Any) -> Iterator[None]:
+    """Afterwards every module is in training or evaluation mode as it was before."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode, with nothing kept for backward."""
+    from ..graph import no_grad
+
+    with _modes_restored(model), no_grad():
+        model.eval()
+        yield
+
+
+@contextmanager
+def _interrupt() -> Iterator[Callable[[], bool]]:
+    """Make the first Ctrl-C a request, which the yielded function reports; a second one interrupts at once."""
+    requested = False
+
+    def request(number: int, frame: Any) -> None:
+        nonlocal requested
+        if requested:
+            raise KeyboardInterrupt
+        requested = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, request)
+    try:
+        yield lambda: requested
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,52 @@
+"""What fit returns: one number for each epoch and quantity, under Keras' names; and the means it is made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+
+class History:
+    """The record of a training.
+
+    Attributes:
+        history: lists with one float per epoch: loss, val_loss, accuracy, val_accuracy, ....
+        epoch: the numbers of the epochs, from 0.
+        interrupted: True if Ctrl-C ended the training.
+    """
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+        self.interrupted = False
+
+    def add(self, epoch: int, logs: dict[str, float]) -> None:
+        """Append the numbers of one epoch."""
+        self.epoch.append(epoch)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
+        return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
+
+
+class Mean:
+    """A mean over samples, from the means of batches of any sizes. Numbers are read only when they are asked for."""
+
+    def __init__(self) -> None:
+        self._total, self._samples = 0.0, 0.0
+        self._waiting: list[tuple[Any, float]] = []
+
+    def add(self, mean: Any, samples: float) -> None:
+        """Note the mean of ``samples`` samples."""
+        self._waiting.append((mean, samples))
+
+    def value(self) -> float:
+        """The mean so far; NaN before the first."""
+        for mean, samples in self._waiting:
+            self._total += (mean.item() if isinstance(mean, mx.array) else float(mean)) * samples
+            self._samples += samples
+        self._waiting.clear()
+        return self._total / self._samples if self._samples else float("nan")
