@@ -6,6 +6,7 @@ from . import initializers as initializers
 from . import losses as losses
 from . import metrics as metrics
 from . import optimizers as optimizers
+from . import random as random
 from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot
 from .checking import check_gradients as check_gradients
@@ -47,7 +48,6 @@ from .training.data import batches as batches
 from .training.finite import NonFiniteError as NonFiniteError
 from .training.history import History as History
 from .training.step import train_step as train_step
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 _backend.prepare()

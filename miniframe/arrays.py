@@ -1,4 +1,4 @@
-"""From whatever the user has (NumPy, lists, PyTorch tensors, numbers) to the MLX arrays that miniframe computes with."""
+"""From what the user has (NumPy, lists, PyTorch tensors, numbers) to the MLX arrays that miniframe computes with."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ def as_array(data: Any, where: str = "as_array") -> mx.array:
 def is_floating(array: mx.array) -> bool:
     """Whether the array holds real numbers (of any precision)."""
     return mx.issubdtype(array.dtype, mx.floating)
+
+
+def number(x: Any) -> float:
+    """The one number that an array holds (waiting for it if need be), or the number itself, as a Python float."""
+    return float(x.item() if isinstance(x, mx.array) else x)
 
 
 def one_hot(labels: Any, num_classes: int) -> mx.array:

@@ -19,6 +19,7 @@ from .arrays import is_floating
 from .graph import no_grad
 from .losses import Loss
 from .module import EMPTY, Buffer, Module
+from .precise import precise
 
 STEP = 1e-6  # h: small for the error h², large against the rounding 1e-16 / h
 FLOOR = 1e-4  # gradients smaller than this are judged by their absolute error
@@ -121,7 +122,7 @@ def check_gradients(
     >>> check_gradients(Linear(2, 3), np.random.default_rng(0).normal(size=(5, 2))).passed
     True
     """
-    with mx.stream(mx.cpu), _in_double_precision(module):
+    with mx.stream(mx.cpu), precise(), _in_double_precision(module):
         return _Check(module, inputs, loss, target, seed, tolerance).report()
 
 
@@ -218,9 +219,7 @@ class _Check:
         b = (right + left) / 2
         kink = (abs(a - b) > self.tolerance * (abs(a) + abs(b))) & _between(a, right, left)
         smooth = ~kink
-        error = np.linalg.norm((a - b)[smooth]) / max(
-            np.linalg.norm(a[smooth]) + np.linalg.norm(b[smooth]), FLOOR
-        )
+        error = np.linalg.norm((a - b)[smooth]) / max(np.linalg.norm(a[smooth]) + np.linalg.norm(b[smooth]), FLOOR)
         return Row(name, value.shape, float(error), a, b, int(kink.sum()), self.tolerance)
 
     def slopes(self, value: mx.array, put: Callable[[mx.array], None]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from typing import Any
 
 ROUTINES = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
 
@@ -97,7 +98,7 @@ def _find_slots(library: str, symbols: tuple[str, ...], slot_types: tuple[int, .
     found: dict[str, list[int]] = {}
 
     @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_LoadedObject), ctypes.c_size_t, ctypes.c_void_p)
-    def visit(pointer, size, data):
+    def visit(pointer: Any, size: int, data: Any) -> int:
         loaded = pointer.contents
         if os.path.basename(loaded.name or b"").decode() != library:
             return 0

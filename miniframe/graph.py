@@ -235,7 +235,7 @@ def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
 
 
 def _as_node(x: Any) -> Node:
-    """Nodes stay; plain numbers stay numbers, so that they take the precision of what they meet; the rest are arrays."""
+    """Nodes stay; plain numbers stay numbers, so that they take the precision of what they meet."""
     if isinstance(x, Node):
         return x
     return Node(x if isinstance(x, (int, float)) else as_array(x, where="Node"))

@@ -63,7 +63,9 @@ def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[
         elif callable(metric):
             name, function = getattr(metric, "__name__", type(metric).__name__), metric
         else:
-            raise ValueError(f"unknown metric {metric!r}; known: {', '.join(NAMES)}, or a function of (prediction, target)")
+            raise ValueError(
+                f"unknown metric {metric!r}; known: {', '.join(NAMES)}, or a function of (prediction, target)"
+            )
         if name in found:
             raise ValueError(f"metric {name!r} is given twice")
         if function in (accuracy, error_rate):

@@ -39,9 +39,7 @@ class Buffer:
     @value.setter
     def value(self, value: mx.array) -> None:
         if value.shape != self._value.shape:
-            raise ValueError(
-                f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}"
-            )
+            raise ValueError(f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}")
         self._value = value
 
     @property

@@ -175,4 +175,6 @@ def get(optimizer: Any, model: Module) -> Optimizer:
         return optimizer
     if isinstance(optimizer, str) and optimizer in NAMES:
         return NAMES[optimizer](model, lr=0.01)
-    raise ValueError(f"unknown optimizer {optimizer!r}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)")
+    raise ValueError(
+        f"unknown optimizer {optimizer!r}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
+    )

@@ -21,7 +21,7 @@ def seed(number: int) -> None:
 
 def get_state() -> State:
     """The state of MLX's generator, as two numbers that a file can hold."""
-    high, low = mx.random.state[0].tolist()
+    high, low = mx.random.state[0].tolist()  # type: ignore[index]  # a list, whatever the stubs say
     return high, low
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from ..module import Module
 
@@ -276,6 +277,5 @@ class Transpose(Module):
     def backward(self, grad_output: mx.array) -> mx.array:
         if self.axes is None:
             return grad_output.T
-        ndim = len(self.axes)
-        inverse = sorted(range(ndim), key=lambda axis: self.axes[axis] % ndim)
+        inverse = np.argsort([axis % len(self.axes) for axis in self.axes]).tolist()
         return grad_output.transpose(*inverse)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import mlx.core as mx
@@ -43,7 +43,7 @@ def check_batch_size(batch_size: Any, where: str) -> None:
 
 def draw_seed(seed: int | None) -> int:
     """The seed itself, or for None a fresh one from MLX's random state, so that mx.random.seed governs all."""
-    return int(mx.random.randint(0, 2**31 - 1).item()) if seed is None else seed
+    return int(mx.random.randint(0, 2**31 - 1)) if seed is None else seed
 
 
 class ArrayData:
@@ -96,13 +96,12 @@ class ArrayData:
 
     def epoch(self, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[Batch]:
         """Batches in order or, given a generator of random numbers, shuffled: once for all, then sliced."""
-        arrays = list((self if rng is None else self.take(rng.permutation(len(self)))).arrays.values())
-        mx.eval(arrays)
+        data = self if rng is None else self.take(rng.permutation(len(self)))
+        cuts = list(range(batch_size, len(self), batch_size))
+        pieces = [mx.split(array, cuts) if cuts else [array] for array in data.arrays.values()]
         inputs = sum(name.startswith("x") for name in self.arrays)
-        for start in range(0, len(self), batch_size):
-            parts = [array[start : start + batch_size] for array in arrays]
-            x = tuple(parts[:inputs]) if self.several else parts[0]
-            yield (x, *parts[inputs:])
+        for parts in zip(*pieces):
+            yield (tuple(parts[:inputs]) if self.several else parts[0], *parts[inputs:])
 
     def split(self, fraction: float, rng: np.random.Generator) -> tuple[ArrayData, ArrayData]:
         """(training, validation) data: ``fraction`` of the samples, drawn at random, go to validation."""
@@ -130,7 +129,7 @@ class StreamData:
 
     def steps(self, batch_size: int) -> int | None:
         """How many batches an epoch has, or None where the source does not say."""
-        return len(self.source) if hasattr(self.source, "__len__") else None
+        return len(self.source) if isinstance(self.source, Sized) else None
 
     def epoch(self, batch_size: int = 0, rng: np.random.Generator | None = None) -> Iterator[Batch]:
         """The source's own batches, in its own order and sizes."""
@@ -150,9 +149,9 @@ class StreamData:
             raise ValueError(f"{where}: expected (x, y) or (x, y, sample_weight), got {got}")
         x, *rest = batch
         several = isinstance(x, (tuple, list)) and not np.isscalar(x[0]) and hasattr(x[0], "shape")
-        inputs = tuple(as_array(part, where) for part in x) if several else as_array(x, where)
+        inputs: Any = tuple(as_array(part, where) for part in x) if several else as_array(x, where)
         others = [as_array(part, where) for part in rest]
-        samples = (inputs[0] if several else inputs).shape[0]
+        samples = batch_samples((inputs,))
         for part in others:
             if part.ndim == 0 or part.shape[0] != samples:
                 raise ValueError(f"{where}: expected {samples} samples as in x, got shape {part.shape}")

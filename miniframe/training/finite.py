@@ -13,6 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from .. import random
+from ..arrays import number
 from ..graph import Variable, ancestors, call_on_nodes, input_grads
 from ..losses import Loss
 from ..module import Module
@@ -51,7 +52,7 @@ class Watch:
     def look(self) -> None:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
         for index, (_, _, _, loss) in enumerate(self._done):
-            if not math.isfinite(loss.item()):
+            if not math.isfinite(number(loss)):
                 self._explain(index, f"loss became {loss.item()}")
         self._remember()
 
@@ -79,9 +80,9 @@ class Watch:
         epoch, number, batch, _ = self._done[index]
         cause = first_not_finite(self.step.model, self.step.loss, batch)
         random.set_state(state)
+        remedy = "; try a smaller learning rate" if self._iterations + index else ""
         raise NonFiniteError(
-            f"fit: {what} in epoch {epoch + 1}, batch {number + 1}: {cause}. "
-            "The model is left as before this batch" + ("; try a smaller learning rate" if self._iterations + index else "")
+            f"fit: {what} in epoch {epoch + 1}, batch {number + 1}: {cause}. The model is left as before it{remedy}"
         )
 
 
@@ -107,7 +108,7 @@ def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
     grads = {output.index: gradient}
     for node in reversed(nodes):
         node.grad = grads.get(node.index)
-        if node.grad is None:
+        if node.grad is None or node.module is None:
             continue
         received = input_grads(node)
         own = [p.grad for p in node.module.parameters() if p.grad is not None]

@@ -20,7 +20,6 @@ from .progress import Progress
 if TYPE_CHECKING:
     from ..losses import Loss
     from ..metrics import Metric
-    from ..module import Module
     from ..optimizers import Optimizer
 
 LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, and often enough to stop a NaN
@@ -82,7 +81,8 @@ class Trainable:
             ValueError: for unsuitable data or settings, before anything is trained.
             NonFiniteError: when the loss or a weight becomes NaN or infinite, naming epoch, batch and layer.
         """
-        from .. import losses, metrics as metric_names, optimizers, random
+        from .. import losses, optimizers, random
+        from .. import metrics as metric_names
         from .finite import Watch
         from .step import Step
 
@@ -219,9 +219,9 @@ def _run_epoch(
             means[name].add(measure(name, metric, prediction, batch[1]), samples)
         watch.note(epoch, number, batch, value)
         if hooks.wants("on_batch_end"):
-            logs = {"loss": value.item()}
+            logs = {"loss": number(value)}
             watch.look()
-            logs.update({name: float(measure(name, m, prediction, batch[1])) for name, m in measures.items()})
+            logs.update({name: number(measure(name, m, prediction, batch[1])) for name, m in measures.items()})
             hooks.call("on_batch_end", number, logs)
         now = time.perf_counter()
         if now - last_look > LOOK_EVERY:
@@ -263,7 +263,7 @@ def _validation(data: Any) -> ArrayData | StreamData | None:
     if data is None:
         return None
     if isinstance(data, tuple) and len(data) in (2, 3):
-        return ArrayData(*data, where="fit: validation_data")
+        return ArrayData(*data, where="fit: validation_data")  # type: ignore[misc]
     return as_data(data, where="fit: validation_data")
 
 

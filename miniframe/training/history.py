@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlx.core as mx
+from ..arrays import number
 
 
 class History:
@@ -46,7 +46,7 @@ class Mean:
     def value(self) -> float:
         """The mean so far; NaN before the first."""
         for mean, samples in self._waiting:
-            self._total += (mean.item() if isinstance(mean, mx.array) else float(mean)) * samples
+            self._total += number(mean) * samples
             self._samples += samples
         self._waiting.clear()
         return self._total / self._samples if self._samples else float("nan")

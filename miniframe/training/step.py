@@ -15,7 +15,9 @@ from ..optimizers import Optimizer
 Inputs = Any  # one array, or a tuple of arrays for a model with several inputs
 
 
-def train_step(model: Module, loss: Loss, optimizer: Optimizer, x: Inputs, y: Any, sample_weight: Any = None) -> mx.array:
+def train_step(
+    model: Module, loss: Loss, optimizer: Optimizer, x: Inputs, y: Any, sample_weight: Any = None
+) -> mx.array:
     """The course in six lines: forget the gradients, forward, loss, backward, step, return.
 
     Args:

@@ -1,0 +1,31 @@
+# Everything runs in a virtual environment of its own, .venv; each target installs what it needs into it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test lint bench figures clean
+
+demo: $(VENV)/.figures
+	$(BIN)/miniframe demo
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.bench
+	$(BIN)/miniframe bench --json figures/benchmark.json
+
+figures: $(VENV)/.dev
+	$(BIN)/python figures/make.py
+
+# The stamp files say which extras are installed; they are renewed when pyproject.toml changes.
+$(VENV)/.%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,102 @@
+"""Double precision that deserves the name, for gradient checks.
+
+MLX (0.32) computes exp, sigmoid, erf, sin, cos and what is built on them to about seven digits even for float64
+arrays, which drowns finite differences in rounding errors. While ``with precise():`` is active, versions accurate to
+the last digits, made of primitives that are exact (power, expm1, log1p), stand in for them on float64 arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+
+
+def _exp(x: mx.array) -> mx.array:
+    return mx.power(mx.array(math.e, dtype=mx.float64), x)
+
+
+def _sigmoid(x: mx.array) -> mx.array:
+    small = _exp(-mx.abs(x))
+    return mx.where(x >= 0, 1, small) / (1 + small)
+
+
+def _logaddexp(x: mx.array, y: Any) -> mx.array:
+    return mx.maximum(x, y) + mx.log1p(_exp(-mx.abs(x - y)))
+
+
+def _logsumexp(x: mx.array, axis: Any = None, keepdims: bool = False) -> mx.array:
+    top = x.max(axis=axis, keepdims=True)
+    total = mx.log(_exp(x - top).sum(axis=axis, keepdims=keepdims))
+    return total + (top if keepdims else x.max(axis=axis))
+
+
+def _softmax(x: mx.array, axis: Any = None, **options: Any) -> mx.array:
+    return _exp(x - _logsumexp(x, axis=axis, keepdims=True))
+
+
+def _erf(x: mx.array) -> mx.array:
+    # erf x = 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (1·3·5···(2n+1)): only positive terms, so nothing cancels
+    bounded = mx.clip(x, -6, 6)  # beyond, erf is ±1 to the last digit
+    term = total = bounded
+    for n in range(1, 120):
+        term = term * (2 * bounded * bounded / (2 * n + 1))
+        total = total + term
+    return 2 / math.sqrt(math.pi) * _exp(-bounded * bounded) * total
+
+
+def _sin(x: mx.array) -> mx.array:
+    turn = x - 2 * math.pi * mx.round(x / (2 * math.pi))
+    term = total = turn
+    for n in range(1, 16):
+        term = -term * turn * turn / (2 * n * (2 * n + 1))
+        total = total + term
+    return total
+
+
+def _cos(x: mx.array) -> mx.array:
+    return _sin(x + math.pi / 2)
+
+
+_REPLACEMENTS: dict[str, Callable[..., mx.array]] = {
+    "exp": _exp,
+    "sigmoid": _sigmoid,
+    "logaddexp": _logaddexp,
+    "logsumexp": _logsumexp,
+    "softmax": _softmax,
+    "erf": _erf,
+    "sin": _sin,
+    "cos": _cos,
+}
+
+
+def _choosing(original: Callable[..., mx.array], accurate: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    """Calls ``accurate`` for float64 arrays, ``original`` for everything else."""
+
+    def function(x: Any, *args: Any, **options: Any) -> mx.array:
+        arrays = [a for a in (x, *args) if isinstance(a, mx.array)]
+        if any(a.dtype == mx.float64 for a in arrays):
+            return accurate(x, *args, **options)
+        return original(x, *args, **options)
+
+    return function
+
+
+@contextmanager
+def precise() -> Iterator[None]:
+    """Make float64 functions of ``mlx.core``, and the array methods of the same names, accurate for the moment."""
+    replaced = []
+    for owner in (mx, mx.array):
+        for name, accurate in _REPLACEMENTS.items():
+            if hasattr(owner, name):
+                original = getattr(owner, name)
+                replaced.append((owner, name, original))
+                setattr(owner, name, _choosing(original, accurate))
+    try:
+        yield
+    finally:
+        for owner, name, original in replaced:
+            setattr(owner, name, original)

@@ -1,0 +1,13 @@
+"""Every test starts from the same random state."""
+
+import mlx.core as mx
+import pytest
+
+import miniframe as mf
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    mf.seed(0)
+    yield
+    mx.synchronize()
