@@ -43,7 +43,8 @@ def is_floating(array: mx.array) -> bool:
 
 def number(x: Any) -> float:
     """The one number that an array holds (waiting for it if need be), or the number itself, as a Python float."""
-    return float(x.item() if isinstance(x, mx.array) else x)
+    value: Any = x.item() if isinstance(x, mx.array) else x
+    return float(value)
 
 
 def one_hot(labels: Any, num_classes: int) -> mx.array:

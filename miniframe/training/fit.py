@@ -209,29 +209,29 @@ def _run_epoch(
     means = {name: Mean() for name in ("loss", *measures)}
     summed = step.loss.reduction == "sum"
     last_look, shown = time.perf_counter(), 0
-    number = -1
-    for number, batch in enumerate(batches):
-        hooks.call("on_batch_begin", number)
+    index = -1
+    for index, batch in enumerate(batches):
+        hooks.call("on_batch_begin", index)
         value, prediction = step(*batch)
         samples = batch_samples(batch)
         means["loss"].add(value, 1 if summed else samples)
         for name, metric in measures.items():
             means[name].add(measure(name, metric, prediction, batch[1]), samples)
-        watch.note(epoch, number, batch, value)
+        watch.note(epoch, index, batch, value)
         if hooks.wants("on_batch_end"):
             logs = {"loss": number(value)}
             watch.look()
             logs.update({name: number(measure(name, m, prediction, batch[1])) for name, m in measures.items()})
-            hooks.call("on_batch_end", number, logs)
+            hooks.call("on_batch_end", index, logs)
         now = time.perf_counter()
         if now - last_look > LOOK_EVERY:
             watch.look()
-            progress.update(epoch, number + 1 - shown, means["loss"].value())
-            last_look, shown = now, number + 1
+            progress.update(epoch, index + 1 - shown, means["loss"].value())
+            last_look, shown = now, index + 1
         if interrupted() or step.model.stop_training:
             break
     watch.look()
-    progress.update(epoch, number + 1 - shown)
+    progress.update(epoch, index + 1 - shown)
     return {name: mean.value() for name, mean in means.items()}
 
 
