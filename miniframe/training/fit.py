@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 import numpy as np
 
+from ..arrays import number
 from .callbacks import Callback, CallbackList
 from .data import ArrayData, StreamData, as_data, batch_samples, check_batch_size, class_weights, draw_seed
 from .history import History, Mean
