@@ -13,6 +13,8 @@ from .checking import check_gradients as check_gradients
 from .graph import Node as Node
 from .graph import Variable as Variable
 from .graph import no_grad as no_grad
+from .jacobian import jacobian as jacobian
+from .jacobian import per_sample_gradients as per_sample_gradients
 from .layers import ELU as ELU
 from .layers import GELU as GELU
 from .layers import Dropout as Dropout
