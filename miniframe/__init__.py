@@ -6,6 +6,7 @@ from . import initializers as initializers
 from . import losses as losses
 from . import metrics as metrics
 from . import optimizers as optimizers
+from . import plots as plots
 from . import random as random
 from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot
