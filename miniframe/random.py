@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mlx.core as mx
 
 State = tuple[int, int]
@@ -19,13 +21,23 @@ def seed(number: int) -> None:
     mx.random.seed(number)
 
 
+def get_key() -> mx.array:
+    """The generator's key as MLX holds it, without waiting for arithmetic under way; ``as_state`` reads it."""
+    return mx.random.state[0]  # type: ignore[index]  # a list, whatever the stubs say
+
+
+def as_state(key: mx.array) -> State:
+    """A key as two numbers that a file can hold."""
+    numbers: Any = key.tolist()
+    return numbers[0], numbers[1]
+
+
 def get_state() -> State:
-    """The state of MLX's generator, as two numbers that a file can hold."""
-    high, low = mx.random.state[0].tolist()  # type: ignore[index]  # a list, whatever the stubs say
-    return high, low
+    """The state of MLX's generator."""
+    return as_state(get_key())
 
 
 def set_state(state: State) -> None:
     """Continue from a state that ``get_state`` gave."""
     high, low = state
-    mx.random.seed((high << 32) | low)  # MLX's state is the seed's two halves
+    mx.random.seed((high << 32) | low)  # MLX's key is the seed's two halves

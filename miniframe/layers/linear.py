@@ -58,8 +58,8 @@ class Linear(Module):
         x = self.saved
 
         # to the parameters: dW = dYᵀ X and db = Σ dY, over all samples
-        rows = x.reshape(-1, self.in_features)
-        grad_rows = grad_output.reshape(-1, self.out_features)
+        rows = x.flatten(0, -2)
+        grad_rows = grad_output.flatten(0, -2)
         self.weight.accumulate(grad_rows.T @ rows)
         if self.bias is not None:
             self.bias.accumulate(grad_rows.sum(axis=0))

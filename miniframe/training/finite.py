@@ -42,7 +42,7 @@ class Watch:
     def _remember(self) -> None:
         self._values = [cell._value for cell in self.step.cells]
         self._iterations = self.step.optimizer.iterations
-        self._random_state = random.get_state()
+        self._random_state = random.get_key()
         self._done: list[tuple[int, int, Batch, mx.array]] = []
 
     def note(self, epoch: int, number: int, batch: Batch, loss: mx.array) -> None:
@@ -70,7 +70,7 @@ class Watch:
         for cell, value in zip(self.step.cells, self._values):
             cell._value = value
         self.step.optimizer.iterations = self._iterations
-        random.set_state(self._random_state)
+        random.set_state(random.as_state(self._random_state))
         for _, _, batch, _ in self._done[:batches]:
             self.step(*batch)
 

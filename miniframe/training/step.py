@@ -8,6 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from .. import random
 from ..losses import Loss
 from ..module import EMPTY, Module
 from ..optimizers import Optimizer
@@ -72,38 +73,56 @@ class Step:
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in optimizer.parameters if id(p) not in known]
         self._traced = False
-        self._compiled: Callable[..., Any] | None = None
-        if compile:
-            self._compiled = mx.compile(self._run, inputs=[mx.random.state], outputs=[mx.random.state])
+        self._compiled: Callable[..., Any] | None = mx.compile(self._run) if compile else None
+        self._draws: bool | None = None if compile else True  # does a step draw random numbers? None: not known yet
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
         self.optimizer.advance()
         values = [cell._value for cell in self.cells]
-        if self._compiled is None:
-            new_values, value, prediction = self._run(values, *batch)
-        else:
-            try:
-                new_values, value, prediction = self._compiled(values, *batch)
-            except ValueError as error:
-                self._restore(values)
-                if "eval" not in str(error):
-                    raise
-                warnings.warn(
-                    "fit: the model's forward looks at the values of arrays, so the step cannot be compiled and runs "
-                    "slower; compile=False says that this is intended",
-                    stacklevel=4,
-                )
-                self._compiled = None
-                new_values, value, prediction = self._run(values, *batch)
-            except BaseException:
-                self._restore(values)
-                raise
-            if self._traced:
-                self._restore(new_values)
+        new_values, value, prediction = self._start(values, batch)
         for cell, new in zip(self.cells, new_values):
             cell._value = new
-        mx.async_eval(new_values, value, mx.random.state)
+        if self._draws:
+            mx.async_eval(new_values, value, mx.random.state)
+        else:
+            mx.async_eval(new_values, value)
         return value, prediction
+
+    def _start(self, values: list[mx.array], batch: tuple[Any, ...]) -> Any:
+        """Run or trace the step; whatever happens, no tracer stays behind."""
+        if self._compiled is None:
+            return self._run(values, *batch)
+        try:
+            if self._draws is None:
+                self._find_out_about_random(values, batch)
+            result = self._compiled(values, *batch)
+            if self._traced:
+                self._forget_tracers(values)
+            return result
+        except ValueError as error:
+            self._forget_tracers(values)
+            if "eval" not in str(error):
+                raise
+            warnings.warn(
+                "fit: the model's forward looks at the values of arrays, so the step cannot be compiled and runs "
+                "slower; compile=False says that this is intended",
+                stacklevel=5,
+            )
+            self._compiled, self._draws = None, True
+            return self._run(values, *batch)
+        except BaseException:
+            self._forget_tracers(values)
+            raise
+
+    def _find_out_about_random(self, values: list[mx.array], batch: tuple[Any, ...]) -> None:
+        """Trace once to see whether the step draws random numbers: only then is their state an argument of it."""
+        before = random.get_state()
+        assert self._compiled is not None
+        self._compiled(values, *batch)
+        self._draws = random.get_state() != before
+        if self._draws:
+            random.set_state(before)
+            self._compiled = mx.compile(self._run, inputs=[mx.random.state], outputs=[mx.random.state])
 
     def _run(self, values: list[mx.array], *batch: Any) -> tuple[list[mx.array], mx.array, Any]:
         """The pure function: old cell values and a batch in, new cell values, loss and prediction out."""
@@ -114,8 +133,8 @@ class Step:
         self.optimizer.apply()
         return [cell._value for cell in self.cells], value, prediction if self.keep_prediction else None
 
-    def _restore(self, values: list[mx.array]) -> None:
-        """After tracing, put real arrays back into the cells and forget the tracers that were left elsewhere."""
+    def _forget_tracers(self, values: list[mx.array]) -> None:
+        """After tracing, put real arrays back into the cells and clear what was left elsewhere."""
         for cell, value in zip(self.cells, values):
             cell._value = value
         self.model.zero_grad()

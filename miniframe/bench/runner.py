@@ -1,0 +1,109 @@
+"""Running the comparison: every system in turn, round after round, so that a slow moment of the machine hits all."""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .. import datasets
+from ..arrays import one_hot
+from ..backend import info
+from .systems import SYSTEMS, Trainer, Workload, installed
+
+
+def workloads() -> dict[str, Workload]:
+    """The three comparisons, by name."""
+    disk = (2, 25, 25, 25, 2)
+    rng = np.random.default_rng(0)
+
+    def disk_data(n: int) -> tuple[np.ndarray, np.ndarray]:
+        x, labels = datasets.disk(n, seed=0)
+        return np.array(x), np.array(one_hot(labels, 2))
+
+    mlp_x = rng.normal(size=(4096, 784)).astype(np.float32)
+    mlp_y = rng.normal(size=(4096, 10)).astype(np.float32)
+    return {
+        "disk-1k": Workload("disk-1k", "disk, 1,000 points, batches of 100", disk, *disk_data(1000), batch=100),
+        "disk-10k": Workload("disk-10k", "disk, 10,000 points, batches of 100", disk, *disk_data(10_000), batch=100),
+        "mlp": Workload("mlp", "784-1024-1024-10, 4,096 samples, batches of 256", (784, 1024, 1024, 10),
+                        mlp_x, mlp_y, batch=256),
+    }  # fmt: skip
+
+
+EPOCHS = {"disk-1k": 40, "disk-10k": 6, "mlp": 1}  # timed in one turn
+
+
+def measure(work: Workload, rounds: int, systems: Sequence[str] | None = None) -> dict[str, Any]:
+    """Milliseconds per epoch of each system: the median over rounds, all of them, and the ratio to miniframe."""
+    mx.random.seed(0)
+    trainers: dict[str, Trainer] = {}
+    skipped: dict[str, str] = {}
+    for name, (system, package) in SYSTEMS.items():
+        if systems is not None and name not in systems:
+            continue
+        if not installed(package):
+            skipped[name] = f"{package} is not installed"
+            continue
+        try:
+            trainers[name] = system(work)
+            trainers[name](3)  # warm-up: compilation, caches
+        except Exception as error:  # a rival that fails is reported, and does not stop the others
+            skipped[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+            trainers.pop(name, None)
+    times: dict[str, list[float]] = {name: [] for name in trainers}
+    gc.collect()
+    for turn in range(rounds):
+        order = list(trainers) if turn % 2 == 0 else list(reversed(trainers))
+        for name in order:
+            times[name].append(trainers[name](EPOCHS[work.name]))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    own = medians.get("miniframe fit", float("nan"))
+    return {
+        "title": work.title,
+        "ms_per_epoch": medians,
+        "rounds": times,
+        "ratio_to_miniframe": {name: value / own for name, value in medians.items()},
+        "skipped": skipped,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """One workload's result as text."""
+    medians, ratios = result["ms_per_epoch"], result["ratio_to_miniframe"]
+    width = max(map(len, [*medians, *result["skipped"], "system"]))
+    lines = [result["title"], f"  {'system':<{width}}  ms per epoch  times miniframe"]
+    for name in sorted(medians, key=medians.get):
+        lines.append(f"  {name:<{width}}  {medians[name]:12.2f}  {ratios[name]:15.2f}")
+    lines += [f"  {name:<{width}}  skipped: {why}" for name, why in result["skipped"].items()]
+    return "\n".join(lines)
+
+
+def run(names: Sequence[str] | None, rounds: int, json_path: str | None, figure_path: str | None) -> None:
+    """Measure, print, and write the results as JSON and as a figure."""
+    known = workloads()
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise ValueError(f"unknown workload {unknown[0]!r}; known: {', '.join(known)}")
+    if rounds < 1:
+        raise ValueError(f"expected at least 1 round, got {rounds}")
+    machine = info()
+    print(f"{machine['device']}; {machine['BLAS']}; MLX {machine['MLX']}")
+    results = {}
+    for name in names or known:
+        results[name] = measure(known[name], rounds)
+        print(table(results[name]), flush=True)
+    if json_path:
+        Path(json_path).write_text(json.dumps({"machine": machine, "workloads": results}, indent=1) + "\n")
+        print(f"wrote {json_path}")
+    if figure_path:
+        from .figure import draw
+
+        draw(results).savefig(figure_path, dpi=150)
+        print(f"wrote {figure_path}")

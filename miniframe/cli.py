@@ -1,0 +1,69 @@
+"""The command line: ``miniframe demo``, ``miniframe info``, ``miniframe bench``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="miniframe", description="A white-box deep-learning framework on MLX.")
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="command")
+
+    demo = commands.add_parser("demo", help="train the disk model, report its errors, write figures")
+    demo.add_argument("--points", type=int, default=10_000, help="training points (default 10000)")
+    demo.add_argument("--epochs", type=int, default=60, help="(default 60)")
+    demo.add_argument("--seed", type=int, default=0, help="of the data, the weights and the shuffling (default 0)")
+    demo.add_argument("--figures", default="figures", help="folder for the figures (default figures)")
+    demo.set_defaults(run=_demo)
+
+    info = commands.add_parser("info", help="show the device, MLX and the BLAS in use")
+    info.set_defaults(run=_info)
+
+    bench = commands.add_parser("bench", help="time an epoch beside PyTorch and whatever else is installed")
+    bench.add_argument("--workloads", nargs="+", default=None, help="some of: disk-1k disk-10k mlp (default all)")
+    bench.add_argument("--rounds", type=int, default=7, help="rounds in which all systems take turns (default 7)")
+    bench.add_argument("--json", default=None, metavar="FILE", help="write the measurements to FILE")
+    bench.add_argument("--figure", default=None, metavar="FILE", help="draw them into FILE")
+    bench.set_defaults(run=_bench)
+
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    try:
+        options.run(options)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"miniframe {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _version() -> str:
+    from .version import __version__
+
+    return f"miniframe {__version__}"
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from . import demo
+
+    demo.run(options.points, options.epochs, options.seed, options.figures)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from .backend import info
+
+    found = info()
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from . import bench
+
+    bench.run(options.workloads, options.rounds, options.json, options.figure)
