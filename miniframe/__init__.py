@@ -14,6 +14,7 @@ from .checking import check_gradients as check_gradients
 from .graph import Node as Node
 from .graph import Variable as Variable
 from .graph import no_grad as no_grad
+from .guardrails import GuardrailWarning as GuardrailWarning
 from .jacobian import jacobian as jacobian
 from .jacobian import per_sample_gradients as per_sample_gradients
 from .layers import ELU as ELU

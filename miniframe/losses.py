@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 
 from .arrays import as_array, is_floating
+from .guardrails import LOOKS, look_at_prediction
 from .module import Module
 
 
@@ -25,6 +26,7 @@ class Loss(Module):
     multiplies the sample's losses before the mean, which still divides by their count (Keras' rule).
     """
 
+    _looks = LOOKS  # how many more predictions the guardrails look at
     threshold = 0.5  # above it, a single-column prediction means class 1
 
     def __init__(self, model: Module | None = None, reduction: str = "mean") -> None:
@@ -63,6 +65,9 @@ class Loss(Module):
 
     def __call__(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
         inputs = (prediction, target) if sample_weight is None else (prediction, target, sample_weight)
+        if self._looks:
+            self._looks -= 1
+            look_at_prediction(self, prediction)
         return super().__call__(*inputs)
 
     def forward(self, prediction: mx.array, target: mx.array, sample_weight: mx.array | None = None) -> mx.array:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import mlx.core as mx
 
 from .arrays import as_array
+from .guardrails import gradients_not_zeroed
 from .training.fit import Trainable
 
 if TYPE_CHECKING:
@@ -67,12 +68,13 @@ class Parameter(Buffer):
     [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
     """
 
-    __slots__ = ("grad", "trainable")
+    __slots__ = ("grad", "trainable", "used_by")
 
     def __init__(self, value: Any, trainable: bool = True) -> None:
         super().__init__(value)
         self.grad: mx.array | None = None
         self.trainable = trainable
+        self.used_by: Any = None  # the optimizer that has made a step with this gradient
 
     def accumulate(self, grad: mx.array) -> None:
         """Add ``grad`` to the gradient; called by a layer's ``backward``, once for every use of the parameter."""
@@ -81,7 +83,13 @@ class Parameter(Buffer):
         if grad.shape != self._value.shape:
             hint = " (transposed?)" if grad.shape == self._value.shape[::-1] else ""
             raise ValueError(f"Parameter: expected a gradient of shape {self._value.shape}, got {grad.shape}{hint}")
-        self.grad = grad if self.grad is None else self.grad + grad
+        if self.grad is None:
+            self.grad = grad
+        else:
+            if self.used_by is not None:
+                gradients_not_zeroed(self.used_by)
+            self.grad = self.grad + grad
+        self.used_by = None
 
 
 class _Empty:

@@ -88,6 +88,8 @@ class Optimizer:
             raise RuntimeError(f"{type(self).__name__}: no parameter has a gradient; call backward before step")
         self.advance()
         self.apply()
+        for parameter in self.parameters:
+            parameter.used_by = self
 
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""

@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..arrays import number
+from ..guardrails import look_at_fit
 from .callbacks import Callback, CallbackList
 from .data import ArrayData, StreamData, as_data, batch_samples, check_batch_size, class_weights, draw_seed
 from .history import History, Mean
@@ -107,6 +108,8 @@ class Trainable:
                 raise ValueError("fit: validation_split needs arrays x and y, and no validation_data beside it")
             data, validation = data.split(validation_split, np.random.default_rng([seed, 2**32 - 1]))
         _try_one_sample(model, loss_function, data)
+        split = bool(validation_split)
+        look_at_fit(model, loss_function, data, validation, split=split, shuffle=shuffle, batch_size=batch_size)
 
         step = Step(model, loss_function, stepper, compile, keep_prediction=bool(measures))
         watch = Watch(step)

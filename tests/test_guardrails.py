@@ -1,0 +1,180 @@
+"""Guardrails: each classical mistake is explained once, with its remedy, and a sound training hears nothing."""
+
+import warnings
+from contextlib import contextmanager
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import miniframe as mf
+
+
+@contextmanager
+def heard():
+    """Collects the guardrail warnings given inside."""
+    messages: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield messages
+    messages += [str(w.message) for w in caught if issubclass(w.category, mf.GuardrailWarning)]
+
+
+def classifier(*last):
+    return mf.Sequential(mf.Linear(2, 8), mf.ReLU(), mf.Linear(8, 2), *last)
+
+
+def disk(n=60):
+    x, labels = mf.datasets.disk(n, seed=0)
+    return x, labels
+
+
+def by_hand(model, loss, steps=4, zero=True):
+    """The loop of the lessons, with or without zero_grad."""
+    x, labels = disk()
+    optimizer = mf.SGD(model, lr=0.1)
+    target = labels if isinstance(loss, mf.CrossEntropyLoss) else labels.reshape(-1, 1).astype(mx.float32)
+    for _ in range(steps):
+        loss(model(x), target)
+        if zero:
+            model.zero_grad()
+        model.backward(loss.gradient())
+        optimizer.step()
+
+
+def fit(model, x, y, loss, **options):
+    settings = {"epochs": 1, "batch_size": 20, "verbose": 0, "compile": False, **options}
+    return model.fit(x, y, loss=loss, optimizer=mf.SGD(model, lr=0.1), **settings)
+
+
+# -------------------------------------------------------------------- planted mistakes
+
+
+def softmax_in_fit():
+    fit(classifier(mf.Softmax()), *disk(), mf.CrossEntropyLoss())
+
+
+def softmax_by_hand():
+    by_hand(classifier(mf.Softmax()), mf.CrossEntropyLoss())
+
+
+def logits_in_fit():
+    x, labels = disk()
+    model = mf.Sequential(mf.Linear(2, 1))
+    model[0].weight.value, model[0].bias.value = mx.array([[0.1, 0.1]]), mx.array([0.4])  # between 0 and 1, so far
+    fit(model, x, labels.reshape(-1, 1).astype(mx.float32), mf.BCELoss())
+
+
+def logits_by_hand():
+    loss = mf.BCELoss()
+    loss(mx.array([[-1.3], [0.2]]), mx.array([[0.0], [1.0]]))
+    loss(mx.array([[-1.3], [2.2]]), mx.array([[0.0], [1.0]]))
+
+
+def never_zeroed():
+    by_hand(classifier(), mf.CrossEntropyLoss(), zero=False)
+
+
+def one_class_held_out():
+    x, labels = np.random.default_rng(0).normal(size=(40, 2)), np.zeros(40, dtype=int)
+    labels[7] = 1
+    fit(classifier(), x, labels, mf.CrossEntropyLoss(), validation_split=0.1, seed=0)
+
+
+def sorted_labels():
+    x, labels = disk()
+    order = mx.argsort(labels)
+    fit(classifier(), x[order], mf.one_hot(labels[order], 2), mf.MSELoss(), shuffle=False)
+
+
+MISTAKES = {
+    softmax_in_fit: "Remove the Softmax layer",
+    softmax_by_hand: "Remove the Softmax layer",
+    logits_in_fit: r"ends with Linear\(2 -> 1\).*BCEWithLogitsLoss",
+    logits_by_hand: r"from -1.3 to 0.2.*BCEWithLogitsLoss",
+    never_zeroed: r"Call model.zero_grad\(\) before each backward",
+    one_class_held_out: "validation part of validation_split has 4 samples, all of class 0",
+    sorted_labels: "2 classes one after the other.*Use shuffle=True",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda f: f.__name__)
+def test_a_planted_mistake_is_explained_exactly_once_and_alone(mistake):
+    with heard() as messages:
+        mistake()
+    assert len(messages) == 1, messages
+    with pytest.warns(mf.GuardrailWarning, match=MISTAKES[mistake]):
+        mistake()
+
+
+def test_backward_before_forward_is_an_error_that_names_the_layer():
+    with pytest.raises(RuntimeError, match=r"Linear\(2 -> 3\): backward needs a forward first"):
+        mf.Linear(2, 3).backward(mx.ones((1, 3)))
+
+
+def test_a_training_half_with_one_class_is_explained():
+    x, labels = np.zeros((4, 2)), np.array([0, 0, 0, 1])
+    with heard() as messages:
+        for seed in range(20):
+            fit(classifier(), x, labels, mf.CrossEntropyLoss(), validation_split=0.5, seed=seed)
+    assert any("the training part" in text for text in messages)
+    assert any("the validation part" in text for text in messages)
+
+
+def test_the_compiled_step_is_warned_of_softmax_too():
+    with heard() as messages:
+        fit(classifier(mf.Softmax()), *disk(), mf.CrossEntropyLoss(), compile=True)
+    assert len(messages) == 1
+
+
+# -------------------------------------------------------------------- sound trainings
+
+
+def sound_fits():
+    x, labels = disk()
+    one_hot, column = mf.one_hot(labels, 2), labels.reshape(-1, 1).astype(mx.float32)
+    order = mx.argsort(labels)
+    yield classifier(), (x, labels), mf.CrossEntropyLoss(), {}
+    yield classifier(), (x, one_hot), mf.CrossEntropyLoss(), {"validation_split": 0.2}
+    yield classifier(mf.Softmax()), (x, one_hot), mf.MSELoss(), {}
+    yield classifier(mf.LogSoftmax()), (x, labels), mf.NLLLoss(), {}
+    yield mf.Sequential(mf.Linear(2, 1), mf.Sigmoid()), (x, column), mf.BCELoss(), {"validation_split": 0.3}
+    yield mf.Sequential(mf.Linear(2, 1)), (x, column), mf.BCEWithLogitsLoss(), {"shuffle": False}
+    yield classifier(), (x[order], labels[order]), mf.CrossEntropyLoss(), {"shuffle": True}
+    yield classifier(), (x[order], labels[order]), mf.CrossEntropyLoss(), {"shuffle": False, "batch_size": 60}
+    yield mf.Linear(2, 1), (x, mx.sort(x[:, :1], axis=0)), mf.MSELoss(), {"shuffle": False}
+    yield classifier(), (x, mf.as_array(np.arange(60) // 2 % 2)), mf.CrossEntropyLoss(), {"shuffle": False}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thirty_sound_trainings_hear_nothing(seed):
+    mf.seed(seed)
+    count = 0
+    with heard() as messages:
+        for model, data, loss, options in sound_fits():
+            fit(model, *data, loss, **options)
+            count += 1
+        by_hand(classifier(), mf.CrossEntropyLoss())
+    assert count == 10 and messages == []
+
+
+def test_gradients_accumulated_on_purpose_hear_nothing():
+    model, loss = classifier(), mf.CrossEntropyLoss()
+    optimizer = mf.SGD(model, lr=0.1)
+    x, labels = disk()
+    with heard() as messages:
+        for _ in range(3):
+            model.zero_grad()
+            for part in (slice(0, 30), slice(30, 60)):
+                loss(model(x[part]), labels[part])
+                model.backward(loss.gradient())
+            optimizer.step()
+    assert messages == []
+
+
+def test_looking_leaves_the_model_untouched():
+    model = mf.Sequential(mf.Linear(2, 4), mf.Dropout(0.5), mf.Linear(4, 2))
+    fit(model, *disk(), mf.CrossEntropyLoss(), epochs=0)
+    assert model.training and all(p.grad is None for p in model.parameters())
+    with pytest.raises(RuntimeError, match="forward first"):
+        model[0].backward(mx.ones((1, 4)))
