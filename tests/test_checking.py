@@ -1,0 +1,107 @@
+"""The gradient check itself: right backwards pass, wrong ones fail, kinks are told apart."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from harness import normal
+
+import miniframe as mf
+
+
+class Square(mf.Module):
+    """y = factor x², with switches for mistakes."""
+
+    def __init__(self, mistake=""):
+        self.mistake = mistake
+        self.factor = mf.Parameter(mx.array([1.5, -0.5, 2.0]))
+
+    def forward(self, x):
+        self.saved = x
+        return self.factor.value * x * x
+
+    def backward(self, grad_output):
+        x = self.saved
+        if self.mistake == "ignores upstream":
+            grad_output = mx.ones_like(grad_output)
+        if self.mistake != "no parameter gradient":
+            self.factor.accumulate((grad_output * x * x).sum(axis=0))
+        grad = 2 * self.factor.value * x * grad_output
+        if self.mistake == "one element":
+            grad = grad * mx.where(mx.arange(grad.size).reshape(grad.shape) == 4, 1.01, 1.0)
+        return {"sign": -grad, "factor": grad / 2}.get(self.mistake, grad)
+
+
+def test_a_right_backward_passes_with_a_tiny_error():
+    report = mf.check_gradients(Square(), normal(4, 3))
+    assert report.passed and 0 < report.max_error < 1e-8
+    assert [row.name for row in report.rows] == ["factor", "input"]
+
+
+@pytest.mark.parametrize("mistake", ["ignores upstream", "no parameter gradient", "one element", "sign", "factor"])
+def test_a_wrong_backward_fails_and_the_report_says_where(mistake):
+    report = mf.check_gradients(Square(mistake), normal(4, 3))
+    assert not report.passed
+    assert "FAILED" in repr(report) and "backward says" in repr(report)
+    if mistake == "one element":
+        assert report["input"].worst == (1, 1)
+    if mistake == "no parameter gradient":
+        assert not report["factor"].passed and report["input"].passed
+
+
+def test_a_kink_is_reported_and_does_not_fail():
+    x = np.array([[-1.0, 0.0, 2.0]])
+    report = mf.check_gradients(mf.ReLU(), x)
+    assert report.passed and report["input"].kinks == 1
+    assert "1 at a kink left out" in repr(report)
+
+
+def test_a_wrong_gradient_at_a_kink_is_still_a_failure():
+    class Wrong(mf.ReLU):
+        def backward(self, grad_output):
+            return grad_output * mx.where(self.saved > 0, 1.0, -3.0)
+
+    assert not mf.check_gradients(Wrong(), np.array([[0.0, 1.0]])).passed
+
+
+def test_values_gradients_mode_and_random_state_are_as_before():
+    model = mf.Sequential(mf.Linear(2, 3), mf.Dropout(0.5), mf.Linear(3, 1))
+    model[0].weight.grad = mx.ones((3, 2))
+    before = [np.array(p.value) for p in model.parameters()]
+    state = mf.random.get_state()
+    assert mf.check_gradients(model, normal(3, 2)).passed
+    assert all(np.array_equal(a, np.array(p.value)) for a, p in zip(before, model.parameters()))
+    assert all(p.value.dtype == mx.float32 for p in model.parameters())
+    assert model[0].weight.grad.tolist() == [[1, 1]] * 3 and model[2].weight.grad is None
+    assert mf.random.get_state() == state and model.training
+
+
+def test_a_model_with_a_loss_is_checked_through_the_loss():
+    model = mf.Sequential(mf.Linear(2, 4), mf.Sigmoid(), mf.Linear(4, 3))
+    report = mf.check_gradients(model, normal(5, 2), loss=mf.CrossEntropyLoss(), target=np.array([0, 1, 2, 1, 0]))
+    assert report.passed, report
+
+
+def test_a_layer_that_mlx_cannot_vectorize_is_checked_one_by_one():
+    class Strided(mf.Module):
+        def forward(self, x):
+            self.saved = x.shape
+            return mx.as_strided(x * 2, (x.size,), (1,))
+
+        def backward(self, grad_output):
+            return 2 * grad_output.reshape(self.saved)
+
+    assert mf.check_gradients(Strided(), normal(3, 2)).passed
+
+
+def test_a_gradient_of_the_wrong_shape_is_named():
+    class Wrong(mf.Identity):
+        def backward(self, grad_output):
+            return grad_output.T
+
+    with pytest.raises(ValueError, match=r"expected a gradient of shape \(2, 3\) for input, got \(3, 2\)"):
+        mf.check_gradients(Wrong(), normal(2, 3))
+
+
+def test_at_least_one_input_is_needed():
+    with pytest.raises(ValueError, match=r"check_gradients\(ReLU\(\)\): expected at least one input"):
+        mf.check_gradients(mf.ReLU())
