@@ -93,7 +93,7 @@ def _write_figures(model: Sequential, x: mx.array, labels: mx.array, history: Hi
     except ImportError:
         print("figures:        none, as matplotlib is missing: pip install 'miniframe[figures]'")
         return []
-    from . import plots  # type: ignore[attr-defined]
+    from . import plots
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = {

@@ -37,52 +37,55 @@ class Watch:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self._remember()
-
-    def _remember(self) -> None:
-        self._values = [cell._value for cell in self.step.cells]
-        self._iterations = self.step.optimizer.iterations
-        self._random_state = random.get_key()
+        self._values = [cell._value for cell in step.cells]
+        self._key: mx.array | None = random.get_key()
+        self._iterations = step.optimizer.iterations
         self._done: list[tuple[int, int, Batch, mx.array]] = []
 
-    def note(self, epoch: int, number: int, batch: Batch, loss: mx.array) -> None:
+    def note(self, epoch: int, place: int, batch: Batch, loss: mx.array) -> None:
         """A batch was started."""
-        self._done.append((epoch, number, batch, loss))
+        self._done.append((epoch, place, batch, loss))
 
     def look(self) -> None:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
         for index, (_, _, _, loss) in enumerate(self._done):
             if not math.isfinite(number(loss)):
-                self._explain(index, f"loss became {loss.item()}")
-        self._remember()
+                self._explain(index, f"loss became {number(loss)}")
+        if self._done:  # the last batch stays remembered: its step may have spoilt the weights of the next one
+            self._values, self._key = self.step.before
+            self._iterations = self.step.optimizer.iterations - 1
+            self._done = self._done[-1:]
 
     def look_at_weights(self) -> None:
-        """Raise NonFiniteError if a step since the last look made a weight NaN or infinite."""
-        if _finite([cell._value for cell in self.step.cells]):
-            return
-        for index in range(len(self._done)):
-            self._rewind(index + 1)
-            if not _finite([cell._value for cell in self.step.cells]):
-                self._explain(index, "a weight became NaN or infinite")
+        """Raise NonFiniteError if the last step made a weight NaN or infinite."""
+        if self._done and not self._weights_finite():
+            self._explain(len(self._done) - 1, "a weight became NaN or infinite")
+
+    def _weights_finite(self) -> bool:
+        return _finite([cell._value for cell in self.step.cells])
 
     def _rewind(self, batches: int) -> None:
-        """Bring model and optimizer to where they were after so many batches since the last look."""
+        """Bring model and optimizer to where they were after so many of the remembered batches."""
         for cell, value in zip(self.step.cells, self._values):
             cell._value = value
         self.step.optimizer.iterations = self._iterations
-        random.set_state(random.as_state(self._random_state))
+        if self._key is not None:
+            random.set_state(random.as_state(self._key))
         for _, _, batch, _ in self._done[:batches]:
             self.step(*batch)
 
     def _explain(self, index: int, what: str) -> None:
         self._rewind(index)
+        while index and not self._weights_finite():  # the damage was done by an earlier step
+            index -= 1
+            self._rewind(index)
         state = random.get_state()
-        epoch, number, batch, _ = self._done[index]
+        epoch, place, batch, _ = self._done[index]
         cause = first_not_finite(self.step.model, self.step.loss, batch)
         random.set_state(state)
         remedy = "; try a smaller learning rate" if self._iterations + index else ""
         raise NonFiniteError(
-            f"fit: {what} in epoch {epoch + 1}, batch {number + 1}: {cause}. The model is left as before it{remedy}"
+            f"fit: {what} in epoch {epoch + 1}, batch {place + 1}: {cause}. The model is left as before it{remedy}"
         )
 
 

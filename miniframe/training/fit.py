@@ -93,6 +93,8 @@ class Trainable:
         model: Any = self
         loss_function = losses.get(loss)
         stepper = optimizers.get(optimizer, model)
+        if not {id(p) for p in stepper.parameters} & {id(p) for p in model.parameters()}:
+            raise ValueError("fit: the optimizer holds none of the model's parameters; make it from this model")
         measures = metric_names.get(metrics, loss_function.threshold)
         seed = draw_seed(seed)
         random.seed(seed)

@@ -72,6 +72,7 @@ class Step:
         self.cells = [*model.parameters(), *model.buffers(), *optimizer.cells()]
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in optimizer.parameters if id(p) not in known]
+        self.before: tuple[list[mx.array], mx.array | None] = ([], None)  # values and random key before the last step
         self._traced = False
         self._compiled: Callable[..., Any] | None = mx.compile(self._run) if compile else None
         self._draws: bool | None = None if compile else True  # does a step draw random numbers? None: not known yet
@@ -79,6 +80,7 @@ class Step:
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
         self.optimizer.advance()
         values = [cell._value for cell in self.cells]
+        self.before = values, None if self._draws is False else random.get_key()
         new_values, value, prediction = self._start(values, batch)
         for cell, new in zip(self.cells, new_values):
             cell._value = new

@@ -1,0 +1,99 @@
+"""A loss that is not finite stops the training, and the error says where it came from."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import miniframe as mf
+
+X = np.random.default_rng(0).random((64, 2), dtype=np.float32)
+Y = np.zeros((64, 2), dtype=np.float32)
+
+
+class LogOfNegative(mf.Module):
+    def forward(self, x):
+        self.saved = x
+        return mx.log(x - 100)
+
+    def backward(self, grad_output):
+        return grad_output / (self.saved - 100)
+
+
+class InfiniteSlope(mf.Module):
+    """The square root of zero: a finite value with an infinite derivative."""
+
+    def forward(self, x):
+        self.saved = x
+        return mx.sqrt(x * 0)
+
+    def backward(self, grad_output):
+        return grad_output / (0 * self.saved)
+
+
+def fit(model, lr=0.1, **options):
+    settings = {"loss": "mse", "batch_size": 16, "verbose": 0, "seed": 0, "compile": False} | options
+    return model.fit(X, Y, optimizer=mf.SGD(model, lr=lr), **settings)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_the_first_layer_with_a_bad_output_is_named(compile):
+    model = mf.Sequential(mf.Linear(2, 3), mf.Sequential(LogOfNegative()), mf.Linear(3, 2))
+    with pytest.raises(mf.NonFiniteError, match=r"epoch 1, batch 1: the output of layer '1.0', LogOfNegative\(\)"):
+        fit(model, compile=compile)
+    assert all(mx.isfinite(p.value).all().item() for p in model.parameters())
+
+
+def test_the_first_layer_with_a_bad_gradient_is_named():
+    model = mf.Sequential(mf.Linear(2, 3), InfiniteSlope(), mf.Linear(3, 2))
+    with pytest.raises(mf.NonFiniteError, match=r"the gradient from layer '1', InfiniteSlope\(\), was the first"):
+        fit(model)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_diverging_training_names_epoch_and_batch_and_leaves_the_last_good_weights(compile):
+    mf.seed(0)
+    model = mf.Sequential(mf.Linear(2, 8), mf.ReLU(), mf.Linear(8, 2))
+    with pytest.raises(mf.NonFiniteError, match=r"in epoch \d+, batch \d+: .*try a smaller learning rate"):
+        fit(model, lr=1e4, epochs=50, compile=compile)
+    assert all(mx.isfinite(p.value).all().item() for p in model.parameters())
+    assert isinstance(mf.NonFiniteError(), FloatingPointError)
+
+
+def test_the_same_batch_is_blamed_compiled_or_not():
+    messages = []
+    for compile in (True, False):
+        mf.seed(0)
+        model = mf.Sequential(mf.Linear(2, 8), mf.ReLU(), mf.Dropout(0.2), mf.Linear(8, 2))
+        with pytest.raises(mf.NonFiniteError) as error:
+            fit(model, lr=1e4, epochs=50, compile=compile)
+        messages.append(str(error.value).split(":")[1])
+    assert messages[0] == messages[1]
+
+
+def test_a_bad_batch_of_a_stream_is_told_apart_from_a_bad_layer():
+    model = mf.Sequential(mf.Linear(2, 2))
+    bad = X.copy()
+    bad[3, 0] = np.inf
+    batches = [(X, Y), (bad, Y)]
+    with pytest.raises(mf.NonFiniteError, match="epoch 1, batch 2: the batch itself contains NaN or infinite"):
+        model.fit(batches, loss="mse", optimizer=mf.SGD(model, lr=0.1), verbose=0, compile=False)
+
+
+def test_an_overflow_in_the_very_last_step_is_noticed():
+    model = mf.Sequential(mf.Linear(2, 2))
+    with pytest.raises(mf.NonFiniteError, match="a weight became NaN or infinite in epoch 1, batch 1"):
+        model.fit(X, Y + 1e3, loss="mse", optimizer=mf.SGD(model, lr=3e38), batch_size=64, verbose=0, compile=False)
+    assert all(mx.isfinite(p.value).all().item() for p in model.parameters())
+
+
+def test_a_failing_layer_during_compilation_leaves_the_model_usable():
+    class Breaks(mf.Identity):
+        def backward(self, grad_output):
+            raise RuntimeError("not today")
+
+    model = mf.Sequential(mf.Linear(2, 2), Breaks())
+    before = np.array(model[0].weight.value)
+    with pytest.raises(RuntimeError, match="not today"):
+        fit(model, compile=True)
+    assert np.array_equal(before, np.array(model[0].weight.value))
+    assert model(mx.array(X)).shape == (64, 2)
