@@ -8,6 +8,7 @@ from . import metrics as metrics
 from . import optimizers as optimizers
 from . import plots as plots
 from . import random as random
+from .architecture import register as register
 from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot
 from .checking import check_gradients as check_gradients
@@ -47,6 +48,7 @@ from .optimizers import SGD as SGD
 from .optimizers import Optimizer as Optimizer
 from .random import seed as seed
 from .sequential import Sequential as Sequential
+from .serialization import load as load
 from .training.callbacks import Callback as Callback
 from .training.data import batches as batches
 from .training.finite import NonFiniteError as NonFiniteError

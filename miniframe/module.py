@@ -13,6 +13,7 @@ import mlx.core as mx
 
 from .arrays import as_array
 from .guardrails import gradients_not_zeroed
+from .serialization import Stored
 from .training.fit import Trainable
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Recording:
     on = True
 
 
-class Module(Trainable):
+class Module(Trainable, Stored):
     """The base of layers, losses and models.
 
     Write ``forward(x)`` and, directly below it, ``backward(grad_output)``, which adds to the gradients of the
@@ -117,7 +118,8 @@ class Module(Trainable):
 
     Parameters, buffers and inner modules are found by looking at the attributes (also inside lists, tuples and
     dicts), so there is nothing to register and no ``super().__init__()`` to call. Names that start with an
-    underscore are private: nothing in them counts. ``fit``, ``evaluate`` and ``predict`` come from Trainable.
+    underscore are private: nothing in them counts. ``fit``, ``evaluate`` and ``predict`` come from Trainable,
+    ``save``, ``save_weights``, ``load_weights`` and ``export`` from Stored.
 
     >>> class Scale(Module):
     ...     def __init__(self):

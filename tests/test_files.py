@@ -1,0 +1,138 @@
+"""Files are whole or absent, and a file that is not what it seems gives a clear error."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from miniframe.files import FORMAT, KEY, atomic_write, load_arrays, save_arrays
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "arrays.safetensors"
+
+
+def test_arrays_and_description_return_as_they_were(path):
+    arrays = {
+        "f": mx.array([1.5, -2.0]),
+        "half": mx.array([[1.0]], dtype=mx.bfloat16),
+        "i": mx.array(7),
+        "b": mx.array([True, False]),
+        "none": mx.zeros((0, 3)),
+    }
+    save_arrays(path, arrays, {"epoch": 3, "rate": 0.1, "list": [1, None, "é"]})
+    loaded, about = load_arrays(path)
+    assert set(loaded) == set(arrays)
+    for name, array in arrays.items():
+        assert loaded[name].dtype == array.dtype and mx.array_equal(loaded[name], array)
+    assert about["epoch"] == 3 and about["rate"] == 0.1 and about["list"] == [1, None, "é"]
+    assert about["format"] == FORMAT
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_file_of_another_program_has_an_empty_description(path):
+    mx.save_safetensors(str(path), {"a": mx.ones(3)})
+    arrays, about = load_arrays(path)
+    assert about == {} and arrays["a"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.99])
+def test_a_truncated_file_is_an_error(path, keep):
+    save_arrays(path, {"a": mx.ones((100, 10))}, {})
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(ValueError, match="truncated|not a safetensors file"):
+        load_arrays(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x80\x04pickle" * 10, b"\x08" + bytes(7) + b"{nonsens", os.urandom(400)]
+)
+def test_a_foreign_file_is_an_error(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load_arrays(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F32", "shape": [1000], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [-1], "data_offsets": [4, 0]},
+        {"dtype": "NO", "shape": [1], "data_offsets": [0, 4]},
+        {"shape": [1]},
+        7,
+    ],
+)
+def test_a_header_that_lies_about_its_arrays_is_an_error(path, entry):
+    header = json.dumps({"a": entry}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(ValueError, match="damaged: array 'a'"):
+        load_arrays(path)
+
+
+def test_a_newer_file_is_an_error_that_says_update(path):
+    about = json.dumps({"format": FORMAT + 1, "version": "9.9"})
+    mx.save_safetensors(str(path), {"a": mx.ones(3)}, metadata={KEY: about})
+    with pytest.raises(ValueError, match=r"written by miniframe 9\.9.*update miniframe"):
+        load_arrays(path)
+
+
+def test_a_damaged_description_is_an_error(path):
+    for text in ("{", "[]", "{}"):
+        mx.save_safetensors(str(path), {"a": mx.ones(3)}, metadata={KEY: text})
+        with pytest.raises(ValueError, match="description is damaged"):
+            load_arrays(path)
+
+
+def test_a_missing_file_or_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_arrays(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        save_arrays(tmp_path / "no" / "file", {}, {})
+
+
+def test_double_precision_is_refused_by_name(path):
+    with pytest.raises(TypeError, match="cannot save 'w': safetensors files hold no float64"):
+        save_arrays(path, {"w": mx.array(np.ones(2), dtype=mx.float64)}, {})
+
+
+def test_after_an_error_the_old_file_is_still_there(tmp_path):
+    path = tmp_path / "note"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
+        temporary.write_text("new")
+        raise RuntimeError("interrupted")
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["note"]
+
+
+SAVER = """
+import sys
+import mlx.core as mx
+from miniframe.files import save_arrays
+for k in range(1_000_000):
+    save_arrays(sys.argv[1], {"k": mx.full((500_000,), k, dtype=mx.int32)}, {"k": k})
+    print(k, flush=True)
+"""
+
+
+def test_a_process_killed_while_saving_leaves_a_whole_file(path):
+    seen = set()
+    for delay in (0.0, 0.003, 0.007):
+        process = subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        arrays, about = load_arrays(path)
+        assert (arrays["k"] == about["k"]).all().item()
+        seen.add(about["k"])
+    assert seen

@@ -1,0 +1,204 @@
+"""Models and weights in files."""
+
+import json
+import subprocess
+import sys
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from harness import normal
+
+import miniframe as mf
+from miniframe.architecture import describe, known_classes, rebuild
+from miniframe.files import KEY
+
+
+@mf.register
+class Block(mf.Module):
+    """Shared layers, a settings dict, a private constant array, and an alias."""
+
+    def __init__(self, width):
+        self.dense = mf.Linear(width, width)
+        self.options = {"steps": 2, "scale": (0.5, None)}
+        self.again = [self.dense, mf.Tanh()]
+        self._offset = mx.arange(width).astype(mx.float32)
+        self.count = mf.Buffer(mx.array(3))
+
+    def forward(self, x):
+        for _ in range(self.options["steps"]):
+            x = self.again[1](self.again[0](x)) * self.options["scale"][0]
+        return x + self._offset
+
+
+class Unregistered(mf.Module):
+    def forward(self, x):
+        return x
+
+
+def array(*shape, seed=0):
+    return mx.array(normal(*shape, seed=seed).astype(np.float32))
+
+
+def small():
+    return mf.Sequential({"first": mf.Linear(3, 4), "bend": mf.LeakyReLU(0.3), "last": mf.Linear(4, 2, bias=False)})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def test_a_loaded_model_gives_the_same_numbers(path):
+    model, x = mf.Sequential(small(), mf.Dropout(0.2), mf.Reshape(1, 2), mf.Flatten()).eval(), array(5, 3)
+    model.save(path)
+    loaded = mf.load(path)
+    assert repr(loaded) == repr(model)
+    assert mx.array_equal(loaded(x), model(x))
+    assert not loaded[1].training
+    assert [name for name, _ in loaded.named_parameters()] == [name for name, _ in model.named_parameters()]
+
+
+def test_a_loaded_model_trains(path):
+    small().save(path)
+    model = mf.load(path)
+    x, y = array(8, 3), array(8, 2, seed=1)
+    history = model.fit(x, y, loss="mse", optimizer=mf.SGD(model, lr=0.1), epochs=5, compile=False, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_a_registered_module_keeps_its_settings_constants_and_sharing(path):
+    model, x = mf.Sequential(Block(3)), array(2, 3)
+    model[0].dense.freeze()
+    model.save(path)
+    loaded = mf.load(path)
+    block = loaded[0]
+    assert type(block) is Block and block.again[0] is block.dense
+    assert block.options == {"steps": 2, "scale": (0.5, None)}
+    assert not block.dense.weight.trainable and block.count.value.item() == 3
+    assert mx.array_equal(loaded(x), model(x))
+
+
+def test_one_parameter_in_two_layers_stays_one(path):
+    first, second = mf.Linear(3, 3), mf.Linear(3, 3)
+    second.weight = first.weight
+    mf.Sequential(first, second).save(path)
+    loaded = mf.load(path)
+    assert loaded[0].weight is loaded[1].weight and loaded[0].bias is not loaded[1].bias
+
+
+def test_loading_needs_no_code_but_the_registered_classes(path):
+    model, x = small(), array(5, 3)
+    model.save(path)
+    code = (
+        "import sys, mlx.core as mx, miniframe as mf\n"
+        f"x = mx.array({x.tolist()})\n"
+        f"print(mf.load({str(path)!r})(x).tolist())"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert np.allclose(json.loads(printed), model(x).tolist())
+
+
+def test_an_unregistered_class_is_refused_when_saving(path):
+    with pytest.raises(TypeError, match="could not find the class Unregistered; put @mf.register above it"):
+        mf.Sequential(Unregistered()).save(path)
+    assert not path.exists()
+
+
+def test_a_function_among_the_settings_is_refused_by_path(path):
+    model = mf.Sequential(mf.Tanh())
+    model[0].function = print
+    with pytest.raises(TypeError, match=r"cannot save Sequential\.layers\.0\.function: .* no builtin_function"):
+        model.save(path)
+
+
+def test_an_unknown_class_in_a_file_is_named():
+    about, arrays = describe(small())
+    about["modules"][0]["class"] = "os.system"
+    with pytest.raises(ValueError, match=r"here: the model contains 'os\.system', which is not a known class"):
+        rebuild(about, arrays, "here")
+
+
+@pytest.mark.parametrize("key", ["root", "modules", "cells", "nodes"])
+@pytest.mark.parametrize("value", [None, 7, "text", {"module": 99}, {"no": 1}, [[]]])
+def test_a_damaged_description_is_an_error_not_a_crash(key, value):
+    about, arrays = describe(small())
+    with pytest.raises(ValueError, match="here: the description of the model is damaged"):
+        rebuild({**about, key: value}, arrays, "here")
+
+
+def test_a_dtype_in_a_file_can_name_nothing_else():
+    about, arrays = describe(small())
+    about["root"] = {"dtype": "eval"}
+    with pytest.raises(ValueError, match="damaged"):
+        rebuild(about, arrays, "here")
+
+
+def test_registering_a_taken_name_or_no_module_is_an_error():
+    with pytest.raises(ValueError, match="the name Linear already means miniframe.layers.linear.Linear"):
+        mf.register(type("Linear", (mf.Module,), {}))
+    with pytest.raises(TypeError, match="expected a Module class"):
+        mf.register(print)
+    assert known_classes()["Block"] is Block
+
+
+def test_weights_return_to_a_model_of_the_same_layout(path):
+    model, other, x = small(), small(), array(5, 3)
+    model.save_weights(path)
+    cell = other["first"].weight
+    report = other.load_weights(path)
+    assert report.complete and report.loaded == ["first.weight", "first.bias", "last.weight"]
+    assert mx.array_equal(other(x), model(x)) and other["first"].weight is cell
+
+
+def test_weights_can_come_from_a_whole_model(path):
+    model = mf.Sequential(Block(3))
+    model.save(path)
+    other = mf.Sequential(Block(3))
+    assert other.load_weights(path).complete
+    assert mx.array_equal(other[0].dense.weight.value, model[0].dense.weight.value)
+
+
+def test_weights_that_do_not_fit_are_all_listed_and_nothing_changes(path):
+    mf.Sequential({"first": mf.Linear(3, 5), "last": mf.Linear(4, 2)}).save_weights(path)
+    model = mf.Sequential({"first": mf.Linear(3, 4), "last": mf.Linear(4, 2, bias=False), "more": mf.Linear(2, 1)})
+    before = [np.array(p.value) for p in model.parameters()]
+    with pytest.raises(ValueError) as error:
+        model.load_weights(path)
+    assert "1 loaded" in str(error.value)
+    assert "missing in the file: more.weight, more.bias" in str(error.value)
+    assert "unexpected in the file: last.bias" in str(error.value)
+    assert "mismatched: first.weight expects (4, 3) float32, the file holds (5, 3) float32" in str(error.value)
+    assert all(np.array_equal(p.value, b) for p, b in zip(model.parameters(), before))
+
+
+def test_partial_loading_takes_what_fits_and_reports_the_rest(path):
+    source = mf.Sequential({"first": mf.Linear(3, 5), "last": mf.Linear(4, 2)})
+    source.save_weights(path)
+    model = mf.Sequential({"first": mf.Linear(3, 4), "last": mf.Linear(4, 2, bias=False)})
+    report = model.load_weights(path, strict=False)
+    assert report.loaded == ["last.weight"] and report.unexpected == ["last.bias"] and report.missing == []
+    assert [name for name, _, _ in report.mismatched] == ["first.weight", "first.bias"]
+    assert mx.array_equal(model["last"].weight.value, source["last"].weight.value)
+
+
+def test_weights_take_the_precision_of_the_model(path):
+    mx.save_safetensors(str(path), {"weight": mx.ones((2, 3), dtype=mx.bfloat16), "bias": mx.zeros((2,))})
+    layer = mf.Linear(3, 2)
+    layer.load_weights(path)
+    assert layer.weight.value.dtype == mx.float32
+
+
+def test_loading_a_model_from_weights_alone_says_so(path):
+    small().save_weights(path)
+    with pytest.raises(ValueError, match="only weights: build the model and use load_weights"):
+        mf.load(path)
+    mx.save_safetensors(str(path), {"a": mx.ones(1)})
+    with pytest.raises(ValueError, match="holds no miniframe model"):
+        mf.load(path)
+
+
+def test_the_description_is_readable_json_in_the_header(path):
+    small().save(path)
+    _, metadata = mx.load(str(path), return_metadata=True)
+    assert [m["class"] for m in json.loads(metadata[KEY])["modules"]] == ["Sequential", "Linear", "LeakyReLU", "Linear"]
