@@ -47,8 +47,9 @@ def decision_regions(
     """
     points, classes = _points(x, labels, "decision_regions")
     models = named(models, title)
-    figure, axes = sheet(1, len(models), (PANEL * len(models), PANEL + 0.3))
     low, high = points.min(axis=0), points.max(axis=0)
+    shape = float(np.clip((high - low)[1] / max((high - low)[0], 1e-9), 0.4, 2))  # height over width
+    figure, axes = sheet(1, len(models), (PANEL * len(models), 0.6 + (PANEL - 0.3) * shape))
     margin = 0.04 * (high - low) + 1e-9
     horizontal, vertical = np.linspace(low - margin, high + margin, resolution).T
     plane = np.stack(np.meshgrid(horizontal, vertical), axis=-1).reshape(-1, 2).astype(np.float32)

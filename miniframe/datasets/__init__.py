@@ -1,0 +1,18 @@
+"""Data to learn from: points and drawn images made from a seed, MNIST and CIFAR-10, and ways to vary images."""
+
+from .augment import augmented as augmented
+from .augment import random_crop as random_crop
+from .augment import random_flip as random_flip
+from .augment import random_shift as random_shift
+from .cifar import CIFAR10_NAMES as CIFAR10_NAMES
+from .cifar import cifar10 as cifar10
+from .download import data_folder as data_folder
+from .mnist import mnist as mnist
+from .mnist import read_idx as read_idx
+from .shapes import SHAPE_NAMES as SHAPE_NAMES
+from .shapes import shapes as shapes
+from .toys import disk as disk
+from .toys import gate as gate
+from .toys import moons as moons
+from .toys import read_csv as read_csv
+from .toys import spirals as spirals
