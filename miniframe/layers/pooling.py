@@ -1,0 +1,128 @@
+"""Pooling: one number for each window of an image, its maximum or its mean. Images are (N, H, W, C)."""
+
+from __future__ import annotations
+
+import math
+
+import mlx.core as mx
+
+from ..module import Module
+from .convolution import check_image
+from .windows import Pair, Window, pair, times
+
+
+class _Pool2d(Module):
+    """What MaxPool2d and AvgPool2d share: the window and its checks."""
+
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+        where = type(self).__name__
+        kernel = pair(kernel_size, "kernel_size", where)
+        rows, columns = pair(padding, "padding", where, least=0)
+        if 2 * rows > kernel[0] or 2 * columns > kernel[1]:
+            raise ValueError(f"{where}: expected padding of at most half the window {kernel}, got {(rows, columns)}")
+        step = kernel if stride is None else pair(stride, "stride", where)
+        self.window = Window(kernel, step, ((rows, rows), (columns, columns)))
+
+    def settings(self) -> str:
+        (rows, _), (columns, _) = self.window.padding
+        parts = [times(self.window.kernel)]
+        parts += [f"stride {times(self.window.stride)}"] if self.window.stride != self.window.kernel else []
+        return ", ".join(parts + ([f"padding {times((rows, columns))}"] if self.window.padded else []))
+
+    def check(self, x: mx.array) -> None:
+        check_image(self, x)
+        if min(self.window.output_size(*x.shape[1:3])) < 1:
+            raise self.wrong(f"an image of at least {times(self.window.span)} pixels with its padding", x)
+
+
+class MaxPool2d(_Pool2d):
+    """y = max of x under each window. dx = dy at the maximum; of equal pixels the first, row by row, takes it all.
+
+    The tie rule is PyTorch's. Padding counts as -∞, so it never wins.
+
+    Args:
+        kernel_size: the window, one number or (KH, KW).
+        stride: its step; by default kernel_size, so that windows do not overlap.
+        padding: rows and columns around the image, at most half the window; 0 by default.
+
+    Shapes: (N, H, W, C) -> (N, OH, OW, C), OH = (H + 2 padding - KH) // stride + 1.
+
+    Raises:
+        ValueError: for an input that is not a batch of images, or is smaller than the window.
+
+    >>> x = mx.arange(16, dtype=mx.float32).reshape(1, 4, 4, 1)
+    >>> layer = MaxPool2d(2)
+    >>> layer(x).reshape(2, 2).tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
+    >>> layer.backward(mx.ones((1, 2, 2, 1))).reshape(4, 4).tolist()
+    [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.check(x)
+        first, *others = self.window.shifted(x, fill=-math.inf)
+        y = first
+        for pixels in others:
+            y = mx.maximum(y, pixels)
+        self.saved = x, y
+        return y
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, y = self.saved
+        pieces, unclaimed = [], mx.array(True)
+        for pixels in self.window.shifted(x, fill=-math.inf):
+            winner = (pixels == y) & unclaimed
+            unclaimed = unclaimed & ~winner
+            pieces.append(mx.where(winner, grad_output, 0))
+        return self.window.add_shifted(pieces, *x.shape[1:3])
+
+
+class AvgPool2d(_Pool2d):
+    """y = mean of x under each window. dx = dy / (KH KW) for every pixel of the window.
+
+    Zeros of the padding count in the mean, as PyTorch has it by default.
+
+    Args:
+        kernel_size: the window, one number or (KH, KW).
+        stride: its step; by default kernel_size, so that windows do not overlap.
+        padding: rows and columns of zeros around the image, at most half the window; 0 by default.
+
+    Shapes: (N, H, W, C) -> (N, OH, OW, C), OH = (H + 2 padding - KH) // stride + 1.
+
+    >>> AvgPool2d(2)(mx.arange(16, dtype=mx.float32).reshape(1, 4, 4, 1)).reshape(2, 2).tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.check(x)
+        self.saved = x.shape
+        first, *others = self.window.shifted(x)
+        total = first
+        for pixels in others:
+            total = total + pixels
+        return total / (len(others) + 1)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        _, height, width, _ = self.saved
+        count = math.prod(self.window.kernel)
+        return self.window.add_shifted([grad_output / count] * count, height, width)
+
+
+class GlobalAvgPool2d(Module):
+    """y = mean of each channel over the whole image. dx = dy / (H W) for every pixel.
+
+    Shapes: (N, H, W, C) -> (N, C).
+
+    >>> GlobalAvgPool2d()(mx.ones((5, 7, 7, 3))).shape
+    (5, 3)
+    """
+
+    def forward(self, x: mx.array) -> mx.array:
+        check_image(self, x)
+        self.saved = x.shape
+        return x.mean(axis=(1, 2))
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape = self.saved
+        _, height, width, _ = shape
+        return mx.broadcast_to(grad_output[:, None, None] / (height * width), shape)
