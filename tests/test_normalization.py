@@ -97,11 +97,12 @@ def test_gradient_agrees_with_three_witnesses(name, training):
     )
 
 
-@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.settings(max_examples=15, deadline=None, derandomize=True)
 @hypothesis.given(st.lists(st.integers(1, 3), min_size=0, max_size=2), st.integers(1, 3), st.integers(1, 1000))
 def test_any_shape_passes_the_gradient_check(middle, channels, seed):
-    x = normal(3, *middle, 2 * channels, seed=seed)
-    for layer in (mf.BatchNorm(2 * channels), mf.LayerNorm(2 * channels), mf.GroupNorm(1, 2 * channels)):
+    # of two features there is hardly a gradient: x̂ is always -1 and 1
+    x = normal(5, *middle, 4 * channels, seed=seed)
+    for layer in (mf.BatchNorm(4 * channels), mf.LayerNorm(4 * channels), mf.GroupNorm(1, 4 * channels)):
         report = mf.check_gradients(layer, x)
         assert report.passed, report
 

@@ -47,7 +47,7 @@ def test_global_average_agrees_with_three_witnesses():
     by_torch(layer, lambda t: t.mean(dim=(2, 3)), x, layout=channels_first, back=channels_last)
 
 
-@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.settings(max_examples=15, deadline=None, derandomize=True)
 @hypothesis.given(st.data())
 def test_pooling_passes_the_gradient_check_for_any_window(data):
     pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
