@@ -14,6 +14,7 @@ from .activations import Tanh as Tanh
 from .convolution import Conv2d as Conv2d
 from .convolution import ConvTranspose2d as ConvTranspose2d
 from .dropout import Dropout as Dropout
+from .embedding import Embedding as Embedding
 from .linear import Linear as Linear
 from .normalization import BatchNorm as BatchNorm
 from .normalization import GroupNorm as GroupNorm
@@ -21,5 +22,9 @@ from .normalization import LayerNorm as LayerNorm
 from .pooling import AvgPool2d as AvgPool2d
 from .pooling import GlobalAvgPool2d as GlobalAvgPool2d
 from .pooling import MaxPool2d as MaxPool2d
+from .residual import Residual as Residual
+from .resizing import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from .resizing import Upsample2d as Upsample2d
+from .resizing import ZeroPad2d as ZeroPad2d
 from .shape import Flatten as Flatten
 from .shape import Reshape as Reshape

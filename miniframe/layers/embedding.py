@@ -1,0 +1,63 @@
+"""Embedding: a learned vector for each of a number of symbols, such as words."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+
+from .. import initializers
+from ..arrays import is_floating
+from ..module import Module, Parameter
+
+
+class Embedding(Module):
+    """Look up a row of the table for each whole number: y[..., :] = W[x[...]].
+
+    The derivative of a choice of rows puts each row's gradient back in its place: dW[k] = Σ dy over all places where
+    x is k. Whole numbers have no gradient, so ``backward`` returns None. ``weight`` is (num_embeddings,
+    embedding_dim), from N(0, 1) as PyTorch's.
+
+    Args:
+        num_embeddings: how many symbols there are; they are numbered from 0.
+        embedding_dim: length of each vector, D.
+
+    Shapes: (N, ...) integers -> (N, ..., D).
+
+    Raises:
+        TypeError: for an input that does not hold integers.
+        ValueError: for a number outside 0..num_embeddings - 1 (inside a compiled step it cannot be seen).
+
+    >>> layer = Embedding(10, 3)
+    >>> layer(mx.array([[1, 2, 1]])).shape
+    (1, 3, 3)
+    >>> layer.backward(mx.ones((1, 3, 3)))
+    >>> layer.weight.grad[:3].tolist()
+    [[0.0, 0.0, 0.0], [2.0, 2.0, 2.0], [1.0, 1.0, 1.0]]
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
+        if num_embeddings < 1 or embedding_dim < 1:
+            raise ValueError(f"Embedding: expected positive sizes, got {num_embeddings} and {embedding_dim}")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = Parameter(initializers.normal((num_embeddings, embedding_dim), 1.0))
+
+    def settings(self) -> str:
+        return f"{self.num_embeddings} -> {self.embedding_dim}"
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.check(x)
+        self.saved = x
+        return self.weight.value[x]
+
+    def backward(self, grad_output: mx.array) -> None:
+        x = self.saved
+        self.weight.accumulate(mx.zeros_like(self.weight.value).at[x].add(grad_output))
+
+    def check(self, x: mx.array) -> None:
+        if is_floating(x) or x.dtype == mx.bool_:
+            raise TypeError(f"{self.title()}: expected integers, got {x.dtype}; use x.astype(mx.int32)")
+        try:
+            low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
+        except ValueError:  # numbers cannot be read while a step is compiled or vectorized
+            return
+        if low < 0 or high >= self.num_embeddings:
+            raise self.wrong(f"numbers in 0..{self.num_embeddings - 1}", f"{low}..{high}")

@@ -1,0 +1,49 @@
+"""Embedding against three witnesses."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import torch
+from harness import by_differences, by_mx_grad, by_torch
+
+import miniframe as mf
+
+
+@pytest.mark.parametrize("x", [np.array([[1, 2, 1], [0, 4, 1]]), np.array([3]), np.array([[[0]], [[2]]])])
+def test_gradient_agrees_with_three_witnesses(x):
+    layer = mf.Embedding(5, 3)
+    reference = torch.nn.Embedding.from_pretrained(torch.tensor(np.array(layer.weight.value)), freeze=False)
+    by_differences(layer, x)
+    by_mx_grad(layer, x)
+    by_torch(layer, reference, x, weights={"weight": (reference.weight, lambda a: a)})
+
+
+def test_it_starts_a_model_that_trains():
+    model = mf.Sequential(mf.Embedding(4, 3), mf.Flatten(), mf.Linear(6, 2))
+    x, y = mx.array([[0, 1], [2, 3], [1, 0], [3, 2]]), mx.array([0, 1, 0, 1])
+    optimizer = mf.SGD(model, lr=0.5)
+    history = model.fit(x, y, loss="cross_entropy", optimizer=optimizer, epochs=30, verbose=0, compile=False)
+    assert history.history["loss"][-1] < 0.1
+
+
+def test_it_runs_inside_a_compiled_step():
+    model = mf.Sequential(mf.Embedding(4, 3), mf.Flatten(), mf.Linear(6, 2))
+    x, y = mx.array([[0, 1], [2, 3]]), mx.array([0, 1])
+    before = model[0].weight.value
+    model.fit(x, y, loss="cross_entropy", optimizer=mf.SGD(model, lr=0.5), epochs=1, verbose=0)
+    assert not mx.array_equal(model[0].weight.value, before)
+
+
+def test_numbers_outside_the_table_are_refused():
+    layer = mf.Embedding(5, 3)
+    with pytest.raises(ValueError, match=r"Embedding\(5 -> 3\): expected numbers in 0..4, got '1..5'"):
+        layer(mx.array([1, 5]))
+    with pytest.raises(ValueError, match="expected numbers in 0..4"):
+        layer(mx.array([-1, 0]))
+
+
+def test_real_numbers_and_unsuitable_sizes_are_refused():
+    with pytest.raises(TypeError, match="expected integers"):
+        mf.Embedding(5, 3)(mx.zeros((2, 2)))
+    with pytest.raises(ValueError, match="expected positive sizes"):
+        mf.Embedding(0, 3)
