@@ -58,7 +58,11 @@ from .module import Buffer as Buffer
 from .module import Module as Module
 from .module import Parameter as Parameter
 from .optimizers import SGD as SGD
+from .optimizers import Adagrad as Adagrad
+from .optimizers import Adam as Adam
+from .optimizers import AdamW as AdamW
 from .optimizers import Optimizer as Optimizer
+from .optimizers import RMSprop as RMSprop
 from .random import seed as seed
 from .sequential import Sequential as Sequential
 from .serialization import load as load

@@ -1,0 +1,33 @@
+"""Optimizers: how a gradient changes a parameter. Each states its rule as a function of (gradient, value, state)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..module import Module
+from .adaptive import Adagrad as Adagrad
+from .adaptive import Adam as Adam
+from .adaptive import AdamW as AdamW
+from .adaptive import RMSprop as RMSprop
+from .base import Group as Group
+from .base import Optimizer as Optimizer
+from .sgd import SGD as SGD
+
+NAMES: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def get(optimizer: Any, model: Module) -> Optimizer:
+    """An optimizer from itself or from its name, with its usual learning rate (SGD: 0.01)."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer in NAMES:
+        return SGD(model, lr=0.01) if optimizer == "sgd" else NAMES[optimizer](model)  # type: ignore[call-arg]
+    raise ValueError(
+        f"unknown optimizer {optimizer!r}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
+    )

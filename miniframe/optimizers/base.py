@@ -1,0 +1,260 @@
+"""What all optimizers share: groups, learning rates, clipping, accumulation, and the two halves of a step.
+
+A step has two halves: ``advance`` counts it and sets the rates (plain Python), ``apply`` changes the arrays; a
+compiled training step contains only the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import mlx.core as mx
+
+from ..module import Buffer, Module, Parameter
+
+Schedule = Callable[[int], float]
+Parameters = Module | Iterable[Parameter | Mapping[str, Any]]
+
+
+class Group:
+    """Parameters that share a learning rate and a weight decay.
+
+    Attributes:
+        parameters: the parameters.
+        lr: a number or a schedule; assign it at any time.
+        weight_decay: pull towards 0.
+        rate: the cell with the rate of the current step.
+    """
+
+    def __init__(self, parameters: list[Parameter], lr: float | Schedule, weight_decay: float, where: str) -> None:
+        self.parameters, self.where = parameters, where
+        self.lr, self.weight_decay = lr, weight_decay
+        self.rate = Scalar(0.0)
+
+    @property
+    def lr(self) -> float | Schedule:
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float | Schedule) -> None:
+        if not callable(lr):
+            lr = float(lr)
+            if not lr >= 0:
+                raise ValueError(f"{self.where}: expected a learning rate >= 0, got {lr}")
+        self._lr = lr
+
+    def lr_at(self, iteration: int) -> float:
+        """The learning rate after so many steps."""
+        return self._lr(iteration) if callable(self._lr) else self._lr
+
+
+class Scalar(Buffer):
+    """A cell for one number that Python sets and compiled steps read; the same number is made an array only once."""
+
+    __slots__ = ("_number", "_array")
+
+    def __init__(self, number: float) -> None:
+        super().__init__(mx.array(number, dtype=mx.float32))
+        self._number, self._array = number, self._value
+
+    def set(self, number: float) -> None:
+        """Hold ``number``."""
+        if number != self._number:
+            self._number, self._array = number, mx.array(number, dtype=mx.float32)
+        self._value = self._array
+
+
+class Optimizer:
+    """The base of optimizers.
+
+    Args:
+        model: a module, an iterable of parameters, or of dicts {"params": a module or parameters, "lr": ...,
+            "weight_decay": ...}, groups whose own settings replace those below.
+        lr: the learning rate: a number, or a schedule, any function from the number of steps taken to a number.
+        decay: lowers the rate of step t = 0, 1, ... to lr / (1 + decay · t).
+        weight_decay: pull of the parameters towards 0: adds weight_decay · p to the gradient.
+        clip_value: limits every element of the gradients to -clip_value..clip_value.
+        clip_norm: scales the gradients down so that the norm of all of them together is at most clip_norm.
+        accumulate: takes one step for so many calls of ``step``, with the mean of their gradients: the memory of a
+            small batch, the gradient of a large one. Learning rates and ``decay`` count only the steps taken.
+
+    A subclass says what state a parameter has (``new_state``) and how one step changes it (``update``). Parameters
+    without a gradient and frozen ones are left alone.
+
+    >>> from miniframe import Adam, Linear, Sequential
+    >>> model = Sequential(Linear(2, 3), Linear(3, 1))
+    >>> Adam([{"params": model[0], "lr": 1e-4}, {"params": model[1]}], lr=1e-2, clip_norm=1.0)
+    Adam(4 parameters, lr=0.0001 and 0.01)
+    """
+
+    def __init__(
+        self,
+        model: Parameters,
+        lr: float | Schedule,
+        *,
+        decay: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        name = type(self).__name__
+        _at_least_0(name, decay=decay, weight_decay=weight_decay)
+        if clip_value is not None and clip_norm is not None:
+            raise ValueError(f"{name}: expected clip_value or clip_norm, got both")
+        for limit in (clip_value, clip_norm):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name}: expected a clipping limit > 0, got {limit}")
+        if accumulate != int(accumulate) or accumulate < 1:
+            raise ValueError(f"{name}: expected to accumulate over a whole number of at least 1, got {accumulate}")
+        self.decay, self.weight_decay = decay, weight_decay
+        self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
+        self.groups = _groups(model, lr, weight_decay, name)
+        self.parameters = [parameter for group in self.groups for parameter in group.parameters]
+        self.state = [[Buffer(array) for array in self.new_state(p.value)] for p in self.parameters]
+        self.totals = [Buffer(mx.zeros_like(p.value)) for p in self.parameters] if accumulate > 1 else []
+        self.due = Scalar(1.0)
+        self.iterations = 0
+
+    # ---------------------------------------------------------------- the rule, which a subclass gives
+
+    def new_state(self, value: mx.array) -> list[mx.array]:
+        """The state arrays of a parameter before the first step; none by default."""
+        return []
+
+    def update(self, grad: mx.array, value: mx.array, lr: mx.array, *state: mx.array) -> tuple[mx.array, ...]:
+        """The rule: the new value and the new state arrays, from the gradient and the old ones."""
+        raise NotImplementedError(f"{type(self).__name__} has no update: define update(self, grad, value, lr, *state)")
+
+    def scalars(self) -> Iterator[Scalar]:
+        """The cells that ``advance`` sets."""
+        yield from (group.rate for group in self.groups)
+        yield self.due
+
+    # ---------------------------------------------------------------- the learning rate
+
+    @property
+    def steps_taken(self) -> int:
+        """How often the parameters were changed: ``iterations``, the calls of ``step``, over ``accumulate``."""
+        return self.iterations // self.accumulate
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step, before ``decay``; with several groups, the first one's.
+
+        Assign a number or a schedule at any time, for all groups; ``optimizer.groups[1].lr = ...`` is for one.
+        """
+        return self.groups[0].lr_at(self.steps_taken)
+
+    @lr.setter
+    def lr(self, lr: float | Schedule) -> None:
+        for group in self.groups:
+            group.lr = lr
+
+    # ---------------------------------------------------------------- a step
+
+    def advance(self) -> None:
+        """Count a step and set what depends on the count: the rates, and whether accumulated gradients are due."""
+        step = self.steps_taken
+        for group in self.groups:
+            group.rate.set(group.lr_at(step) / (1 + self.decay * step))
+        self.iterations += 1
+        self.due.set(float(self.iterations % self.accumulate == 0))
+
+    def apply(self) -> None:
+        """Change every parameter that has a gradient, and its state."""
+        groups = [group for group in self.groups for _ in group.parameters]
+        moving = [i for i, p in enumerate(self.parameters) if p.grad is not None and p.trainable]
+        grads = self._clipped(self._accumulated(moving))
+        for i, grad in zip(moving, grads):
+            cells = [self.parameters[i], *self.state[i]]
+            old = [cell.value for cell in cells]
+            grad, value = self.pull(grad, old[0], groups[i])
+            new = self.update(grad, value, groups[i].rate.value, *old[1:])
+            for cell, before, after in zip(cells, old, new):
+                after = after.astype(before.dtype)
+                cell.value = after if self.accumulate == 1 else mx.where(self.due.value > 0, after, before)
+
+    def pull(self, grad: mx.array, value: mx.array, group: Group) -> tuple[mx.array, mx.array]:
+        """Weight decay, as gradient and value before the rule: that of the penalty weight_decay / 2 · ‖p‖²."""
+        return (grad + group.weight_decay * value, value) if group.weight_decay else (grad, value)
+
+    def _accumulated(self, moving: list[int]) -> list[mx.array]:
+        """The gradients, or the means over the calls since the last step taken."""
+        grads: list[Any] = [self.parameters[i].grad for i in moving]
+        if self.accumulate == 1:
+            return grads
+        means = []
+        for i, grad in zip(moving, grads):
+            mean = self.totals[i].value + grad / self.accumulate
+            means.append(mean)
+            self.totals[i].value = mx.where(self.due.value > 0, mx.zeros_like(mean), mean)
+        return means
+
+    def _clipped(self, grads: list[mx.array]) -> list[mx.array]:
+        """The gradients within clip_value or clip_norm."""
+        if self.clip_value is not None:
+            return [mx.clip(grad, -self.clip_value, self.clip_value) for grad in grads]
+        if self.clip_norm is None or not grads:
+            return grads
+        norm = mx.sqrt(sum((mx.square(grad).sum() for grad in grads[1:]), mx.square(grads[0]).sum()))
+        scale = mx.minimum(self.clip_norm / (norm + 1e-6), 1.0)
+        return [grad * scale for grad in grads]
+
+    def step(self) -> None:
+        """One update of all parameters from their gradients."""
+        if all(parameter.grad is None for parameter in self.parameters):
+            raise RuntimeError(f"{type(self).__name__}: no parameter has a gradient; call backward before step")
+        self.advance()
+        self.apply()
+        for parameter in self.parameters:
+            parameter.used_by = self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the parameters."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def cells(self) -> Iterator[Buffer]:
+        """Everything, besides the parameters, that a step reads or writes."""
+        yield from self.scalars()
+        yield from self.totals
+        for slots in self.state:
+            yield from slots
+
+    def __repr__(self) -> str:
+        rates = " and ".join(f"{group.lr_at(self.steps_taken):g}" for group in self.groups)
+        return f"{type(self).__name__}({len(self.parameters)} parameters, lr={rates})"
+
+
+def _at_least_0(name: str, **options: float) -> None:
+    for option, number in options.items():
+        if not number >= 0:
+            raise ValueError(f"{name}: expected {option} >= 0, got {number}")
+
+
+def _groups(model: Parameters, lr: float | Schedule, weight_decay: float, name: str) -> list[Group]:
+    """The groups that a user described, each parameter in exactly one."""
+    items: list[Any] = [model] if isinstance(model, Module) else list(model)
+    if not any(isinstance(item, Mapping) for item in items):
+        items = [{"params": model if isinstance(model, Module) else items}]
+    groups, seen = [], set()
+    for item in items:
+        if not isinstance(item, Mapping) or "params" not in item or set(item) - {"params", "lr", "weight_decay"}:
+            got = f"the keys {sorted(item)}" if isinstance(item, Mapping) else type(item).__name__
+            raise ValueError(f"{name}: expected groups {{'params': ..., 'lr': ..., 'weight_decay': ...}}, got {got}")
+        chosen = item["params"]
+        parameters = list(chosen.parameters() if isinstance(chosen, Module) else chosen)
+        if not parameters:
+            raise ValueError(f"{name}: expected parameters to optimize, got none")
+        for parameter in parameters:
+            if not isinstance(parameter, Parameter):
+                raise TypeError(f"{name}: expected parameters, got {type(parameter).__name__}")
+            if id(parameter) in seen:
+                raise ValueError(f"{name}: a parameter of shape {parameter.shape} was given twice")
+            seen.add(id(parameter))
+        decay = item.get("weight_decay", weight_decay)
+        _at_least_0(name, weight_decay=decay)
+        groups.append(Group(parameters, item.get("lr", lr), decay, name))
+    return groups
