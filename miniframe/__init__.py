@@ -2,6 +2,7 @@
 
 from . import backend as _backend
 from . import datasets as datasets
+from . import distributed as distributed
 from . import initializers as initializers
 from . import losses as losses
 from . import metrics as metrics
@@ -12,6 +13,7 @@ from .architecture import register as register
 from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot
 from .checking import check_gradients as check_gradients
+from .distributed import DistributedError as DistributedError
 from .graph import Node as Node
 from .graph import Variable as Variable
 from .graph import no_grad as no_grad

@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from .arrays import is_floating
+from .distributed import rank
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -29,7 +30,7 @@ class GuardrailWarning(UserWarning):
 def warn_once(owner: Any, kind: str, words: str) -> None:
     """Warn, unless this owner (a model, a loss, an optimizer) has been warned of this kind before."""
     warned: set[str] = vars(owner).setdefault("_warned", set())
-    if kind not in warned:
+    if kind not in warned and rank() == 0:
         warned.add(kind)
         warnings.warn(words, GuardrailWarning, stacklevel=3)
 

@@ -13,10 +13,11 @@ import mlx.core as mx
 import numpy as np
 
 from ..arrays import number
+from ..distributed import Team, team, together
 from ..guardrails import look_at_fit
 from .callbacks import Callback, CallbackList
 from .data import ArrayData, StreamData, as_data, batch_samples, check_batch_size, class_weights, draw_seed
-from .history import History, Mean
+from .history import History, Mean, joined
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from ..metrics import Metric
     from ..optimizers import Optimizer
 
+LOOK_TOGETHER = 16  # batches between looks where several ranks have to look at the same time
 LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, and often enough to stop a NaN
 
 
 class Trainable:
     """What every Module can do once it has a forward and a backward: be trained, evaluated and asked."""
 
+    @together
     def fit(
         self,
         x: Any,
@@ -52,6 +55,9 @@ class Trainable:
         compile: bool = True,
     ) -> History:
         """Train the model.
+
+        Started by ``mlx.launch -n N``, the same script trains on N processes, each computing its rows of every batch
+        (see :mod:`miniframe.distributed`): the results are those of one process, and rank 0 prints.
 
         Args:
             x: inputs, samples in front: MLX or NumPy arrays, lists, PyTorch tensors; a tuple of them for a model
@@ -86,7 +92,6 @@ class Trainable:
         from .. import losses, optimizers, random
         from .. import metrics as metric_names
         from .finite import Watch
-        from .step import Step
 
         _check_numbers(epochs, initial_epoch, validation_split)
         check_batch_size(batch_size, "fit")
@@ -96,8 +101,10 @@ class Trainable:
         if not {id(p) for p in stepper.parameters} & {id(p) for p in model.parameters()}:
             raise ValueError("fit: the optimizer holds none of the model's parameters; make it from this model")
         measures = metric_names.get(metrics, loss_function.threshold)
-        seed = draw_seed(seed)
-        random.seed(seed)
+        ranks = team()
+        verbose = verbose if ranks.rank == 0 else 0
+        seed = ranks.first(draw_seed(seed))
+        random.seed(seed + ranks.rank)  # every rank drops out different units of its different samples
 
         if class_weight is not None:
             if y is None or sample_weight is not None:
@@ -113,10 +120,11 @@ class Trainable:
         split = bool(validation_split)
         look_at_fit(model, loss_function, data, validation, split=split, shuffle=shuffle, batch_size=batch_size)
 
-        step = Step(model, loss_function, stepper, compile, keep_prediction=bool(measures))
+        steps = data.steps(batch_size)
+        ranks.must_agree({"epochs": epochs, "batch_size": batch_size, "the number of batches": steps})
+        step = _step(ranks, model, loss_function, stepper, compile, bool(measures))
         watch = Watch(step)
         history = History()
-        steps = data.steps(batch_size)
         progress = Progress((initial_epoch, epochs), steps, verbose)
         hooks = CallbackList(callbacks, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
         model._evaluation = (loss_function, list(metrics) if not isinstance(metrics, str) else [metrics])
@@ -129,23 +137,23 @@ class Trainable:
                     hooks.call("on_epoch_begin", epoch)
                     rng = np.random.default_rng([seed, epoch]) if shuffle else None
                     batches = data.epoch(batch_size, rng)
-                    logs = _run_epoch(epoch, batches, step, measures, watch, hooks, progress, interrupted)
-                    if interrupted():
+                    logs = _run_epoch(epoch, batches, step, ranks, measures, watch, hooks, progress, interrupted)
+                    if ranks.any(interrupted()):
                         history.interrupted = True
                         break
                     if validation is not None:
-                        scores = _evaluate(model, validation, loss_function, measures, EVALUATION_BATCH)
+                        scores = _evaluate(model, validation, loss_function, measures, EVALUATION_BATCH, ranks)
                         logs.update({f"val_{name}": value for name, value in scores.items()})
                     history.add(epoch, logs)
                     progress.epoch_end(epoch, logs)
                     hooks.call("on_epoch_end", epoch, logs)
-                    if model.stop_training:
+                    if ranks.any(model.stop_training):
                         break
                 watch.look_at_weights()
         finally:
             progress.close()
             hooks.call("on_train_end")
-        if history.interrupted:
+        if history.interrupted and ranks.rank == 0:
             print(f"fit: interrupted in epoch {epoch + 1} of {epochs}; the model keeps what it has learned")
         return history
 
@@ -203,6 +211,7 @@ def _run_epoch(
     epoch: int,
     batches: Iterator[Any],
     step: Any,
+    ranks: Team,
     measures: dict[str, Metric],
     watch: Any,
     hooks: CallbackList,
@@ -221,43 +230,70 @@ def _run_epoch(
         value, prediction = step(*batch)
         samples = batch_samples(batch)
         means["loss"].add(value, 1 if summed else samples)
-        for name, metric in measures.items():
-            means[name].add(measure(name, metric, prediction, batch[1]), samples)
+        (target,), count = ranks.part(batch[1:2])
+        scores = {name: measure(name, metric, prediction, target) for name, metric in measures.items()}
+        for name, score in scores.items():
+            means[name].add(score, count)
         watch.note(epoch, index, batch, value)
         if hooks.wants("on_batch_end"):
-            logs = {"loss": number(value)}
             watch.look()
-            logs.update({name: number(measure(name, m, prediction, batch[1])) for name, m in measures.items()})
+            logs = {"loss": number(value), **joined({name: Mean(s, count) for name, s in scores.items()}, ranks)}
             hooks.call("on_batch_end", index, logs)
         now = time.perf_counter()
-        if now - last_look > LOOK_EVERY:
+        due = now - last_look > LOOK_EVERY if ranks.size == 1 else (index + 1) % LOOK_TOGETHER == 0
+        if due:
             watch.look()
             progress.update(epoch, index + 1 - shown, means["loss"].value())
             last_look, shown = now, index + 1
-        if interrupted() or step.model.stop_training:
+        if ranks.any(interrupted() or step.model.stop_training, ask=due):
             break
     watch.look()
     progress.update(epoch, index + 1 - shown)
-    return {name: mean.value() for name, mean in means.items()}
+    return {"loss": means.pop("loss").value(), **joined(means, ranks)}
 
 
 def _evaluate(
-    model: Any, data: ArrayData | StreamData, loss: Loss, measures: dict[str, Metric], batch_size: int
+    model: Any,
+    data: ArrayData | StreamData,
+    loss: Loss,
+    measures: dict[str, Metric],
+    batch_size: int,
+    ranks: Team | None = None,
 ) -> dict[str, float]:
+    """The mean loss and metrics; given the ranks, each computes its rows of every batch."""
     from ..metrics import measure
+
+    ranks = ranks or Team(None)
 
     means = {name: Mean() for name in ("loss", *measures)}
     summed = loss.reduction == "sum"
     with _evaluating(model):
         for batch in data.epoch(batch_size):
-            prediction = _forward(model, batch[0])
-            value = loss(prediction, *batch[1:])
-            samples = batch_samples(batch)
-            means["loss"].add(value, 1 if summed else samples)
+            rows, count = ranks.part(batch)
+            if count == 0:
+                continue
+            prediction = _forward(model, rows[0])
+            value = loss(prediction, *rows[1:])
+            share = count / batch_samples(batch)
+            means["loss"].add(value / share if summed else value, share if summed else count)
             for name, metric in measures.items():
-                means[name].add(measure(name, metric, prediction, batch[1]), samples)
+                means[name].add(measure(name, metric, prediction, rows[1]), count)
             mx.async_eval(value)
-    return {name: mean.value() for name, mean in means.items()}
+    return joined(means, ranks)
+
+
+def _step(ranks: Team, model: Any, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Any:
+    """The training step of a process by itself or, among several ranks, of one that starts where rank 0 is."""
+    from .parallel import ParallelStep
+    from .step import Step
+
+    if ranks.size == 1:
+        return Step(model, loss, optimizer, compile, keep_prediction)
+    step = ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction)
+    ranks.must_agree({"the number of weights and state arrays": len(step.cells)})
+    ranks.share(step.cells)
+    optimizer.iterations = ranks.first(optimizer.iterations)
+    return step
 
 
 def _forward(model: Any, x: Any) -> Any:

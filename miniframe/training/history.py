@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arrays import number
+
+if TYPE_CHECKING:
+    from ..distributed import Team
 
 
 class History:
@@ -35,18 +38,31 @@ class History:
 class Mean:
     """A mean over samples, from the means of batches of any sizes. Numbers are read only when they are asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *first: Any) -> None:
         self._total, self._samples = 0.0, 0.0
-        self._waiting: list[tuple[Any, float]] = []
+        self._waiting: list[tuple[Any, float]] = [first] if first else []
 
     def add(self, mean: Any, samples: float) -> None:
         """Note the mean of ``samples`` samples."""
         self._waiting.append((mean, samples))
 
-    def value(self) -> float:
-        """The mean so far; NaN before the first."""
+    def sums(self) -> tuple[float, float]:
+        """(the total over the samples so far, how many they were)."""
         for mean, samples in self._waiting:
             self._total += number(mean) * samples
             self._samples += samples
         self._waiting.clear()
-        return self._total / self._samples if self._samples else float("nan")
+        return self._total, self._samples
+
+    def value(self) -> float:
+        """The mean so far; NaN before the first."""
+        total, samples = self.sums()
+        return total / samples if samples else float("nan")
+
+
+def joined(means: dict[str, Mean], ranks: Team) -> dict[str, float]:
+    """The values of means that every rank has made over its own samples."""
+    if ranks.size == 1:
+        return {name: mean.value() for name, mean in means.items()}
+    sums = ranks.total([part for mean in means.values() for part in mean.sums()])
+    return {name: total / samples for name, total, samples in zip(means, sums[::2], sums[1::2])}

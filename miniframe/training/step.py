@@ -126,12 +126,16 @@ class Step:
             random.set_state(before)
             self._compiled = mx.compile(self._run, inputs=[mx.random.state], outputs=[mx.random.state])
 
+    def gradients(self, *batch: Any) -> tuple[mx.array, Any]:
+        """Forward and backward of a batch: loss and prediction; the gradients are left in the parameters."""
+        return forward_backward(self.model, self.loss, *batch)
+
     def _run(self, values: list[mx.array], *batch: Any) -> tuple[list[mx.array], mx.array, Any]:
         """The pure function: old cell values and a batch in, new cell values, loss and prediction out."""
         self._traced = self._compiled is not None
         for cell, value in zip(self.cells, values):
             cell._value = value
-        value, prediction = forward_backward(self.model, self.loss, *batch)
+        value, prediction = self.gradients(*batch)
         self.optimizer.apply()
         return [cell._value for cell in self.cells], value, prediction if self.keep_prediction else None
 

@@ -1,0 +1,58 @@
+"""The training step of one rank among several: its rows of the batch, and one message before the update."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import mlx.core as mx
+
+from ..arrays import is_floating
+from ..distributed import Team
+from ..losses import Loss
+from ..module import Module
+from ..optimizers import Optimizer
+from .data import batch_samples
+from .step import Step, forward_backward
+
+
+class ParallelStep(Step):
+    """A Step that is called with the whole batch, computes this rank's rows, and averages over the ranks.
+
+    With n_r of the batch's n samples on rank r, every gradient of the mean loss is g = Σ_r (n_r / n) g_r, and so are
+    the loss and the running statistics (for a loss that sums, g = Σ_r g_r). A batch smaller than the team leaves some
+    ranks without rows; they compute the first one and weigh it 0.
+
+    Args:
+        team: the ranks; the other arguments are those of Step.
+    """
+
+    def __init__(self, team: Team, model: Module, loss: Loss, optimizer: Optimizer, *options: Any) -> None:
+        super().__init__(model, loss, optimizer, *options)
+        self.team = team
+        self.statistics = [b for b in model.buffers() if is_floating(b.value)]
+
+    def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
+        self.team.last_sign = time.monotonic()
+        rows, count = self.team.part(batch)
+        fraction = count / batch_samples(batch)
+        weight = fraction if self.loss.reduction == "mean" else float(count > 0)
+        return super().__call__(mx.array([weight, fraction]), *rows)
+
+    def gradients(self, weights: mx.array, *batch: Any) -> tuple[mx.array, Any]:
+        """Forward and backward on this rank's rows, then the means over all ranks in one message."""
+        value, prediction = forward_backward(self.model, self.loss, *batch)
+        weight, fraction = weights[0], weights[1]
+        learned = [p for p in self.optimizer.parameters if p.grad is not None and p.trainable]
+        grads = [_times(p.grad, weight) for p in learned]
+        statistics = [_times(b.value, fraction) for b in self.statistics]
+        value, *sums = self.team.sum([value * weight, *grads, *statistics])
+        for parameter, grad in zip(learned, sums):
+            parameter.grad = grad
+        for buffer, mean in zip(self.statistics, sums[len(learned) :]):
+            buffer.value = mean
+        return value, prediction
+
+
+def _times(array: Any, weight: mx.array) -> mx.array:
+    return array * weight.astype(array.dtype)

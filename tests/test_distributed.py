@@ -1,0 +1,174 @@
+"""Several ranks on one machine: the same weights as one process, and a clear end when one of them is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import ranks
+
+import miniframe as mf
+
+SCRIPT = Path(__file__).with_name("ranks.py")
+LIMIT = 60  # seconds that no launch may take
+
+
+def start(task, folder, count=2, **environment):
+    """The ranks of a task as processes, connected as mlx.launch connects them, without its supervision."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    hosts = folder / "hosts.json"
+    hosts.write_text(json.dumps([[f"127.0.0.1:{s.getsockname()[1]}"] for s in sockets]))
+    for s in sockets:
+        s.close()
+    settings = {**os.environ, "MLX_HOSTFILE": str(hosts), "OPENBLAS_NUM_THREADS": "1", **environment}
+    settings["PYTHONPATH"] = str(SCRIPT.parent.parent)
+    return [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), task, str(folder)],
+            env={**settings, "MLX_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+def finish(processes, limit=LIMIT):
+    """(exit status, stdout, stderr) of every rank; whatever happens, none of them is left running."""
+    end = time.monotonic() + limit
+    try:
+        return [(*p.communicate(timeout=max(end - time.monotonic(), 0.1)), p.returncode) for p in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def results(task, folder, count=2):
+    for _, err, status in finish(start(task, folder, count)):
+        assert status == 0, err
+    return [dict(np.load(folder / f"{task}_{rank}.npz")) for rank in range(count)]
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def trained(request, tmp_path_factory):
+    """What the trainings of ranks.py gave on every rank."""
+    return results("same", tmp_path_factory.mktemp("same"), request.param)
+
+
+@pytest.mark.parametrize("name", ranks.trainings())
+def test_ranks_give_the_weights_and_the_history_of_one_process(trained, name):
+    if len(trained) == 3 and name not in ranks.FOR_THREE:
+        pytest.skip("two ranks show this")
+    model, loss, samples, options = ranks.trainings()[name]
+    history = ranks.train(model, loss, samples, **options).history
+    for rank in trained:
+        np.testing.assert_allclose(rank[name], ranks.weights(model), atol=1e-6, rtol=0)
+        assert np.array_equal(rank[name], trained[0][name])
+        for key, values in history.items():
+            np.testing.assert_allclose(rank[f"{name}: {key}"], values, rtol=1e-5)
+
+
+def test_a_step_sends_one_message(trained):
+    assert [rank["messages"] for rank in trained] == [3] * len(trained)
+
+
+def test_mlx_launch_trains_from_rank_0_and_prints_there_only(tmp_path):
+    launcher = Path(sys.executable).with_name("mlx.launch")
+    if not launcher.exists():
+        pytest.skip("mlx.launch is not beside this Python")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [launcher, "-n", "2", "-p", str(port), sys.executable, SCRIPT, "different_start", tmp_path]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent)}
+    done = subprocess.run(
+        list(map(str, command)), env=environment, capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.PIPE
+    )
+    assert done.stdout.count("epoch 1/3: loss") == 1, done.stdout + done.stderr
+    first, second = (np.load(tmp_path / f"different_start_{rank}.npz") for rank in range(2))
+    assert np.array_equal(first["weights"], second["weights"]) and np.array_equal(first["loss"], second["loss"])
+
+
+def test_a_callback_on_one_rank_can_end_the_training_of_all(tmp_path):
+    assert [rank["epochs"] for rank in results("stops", tmp_path)] == [2, 2]
+
+
+def test_ranks_with_different_data_are_refused(tmp_path):
+    for _, err, status in finish(start("other_data", tmp_path)):
+        assert status == 1
+        assert "the number of batches is 2 on rank 0 and 3 on rank 1; run one script on the same data" in err
+
+
+def test_all_ranks_report_the_same_loss_that_is_not_finite(tmp_path):
+    ends = finish(start("not_finite", tmp_path))
+    assert [status for *_, status in ends] == [1, 1]
+    messages = [err.strip().splitlines()[-1] for _, err, _ in ends]
+    assert messages[0] == messages[1] and "NonFiniteError: fit: loss became" in messages[0]
+
+
+@pytest.mark.parametrize("what", ["dies", "raises"])
+def test_a_lost_rank_stops_the_others_with_a_clear_error(what, tmp_path):
+    survivor, lost = finish(start(what, tmp_path))
+    assert lost[2] == (-signal.SIGKILL if what == "dies" else 1)
+    assert survivor[2] == 1
+    assert "DistributedError: fit: rank 0 of 2 has lost another rank, which died or cannot be reached" in survivor[1]
+
+
+def test_a_silent_rank_is_waited_for_no_longer_than_the_limit(tmp_path):
+    processes = start("hangs", tmp_path, MINIFRAME_TIMEOUT="2")
+    try:
+        ((_, err, status),) = finish(processes[:1])
+    finally:
+        processes[1].kill()
+        processes[1].communicate()
+    assert status == 1
+    assert "rank 0 of 2 has waited 2 seconds for the other ranks" in err
+
+
+# -------------------------------------------------------------------- a process by itself
+
+
+def test_one_process_is_a_team_of_one():
+    ranks = mf.distributed.team()
+    assert (mf.distributed.rank(), mf.distributed.size(), ranks.group) == (0, 1, None)
+    x = mx.ones((3,))
+    assert ranks.sum([x])[0] is x and ranks.total([0.5]) == [0.5]
+    assert ranks.any(True, ask=False) and not ranks.any(False)
+
+
+def test_a_run_time_error_of_a_single_process_stays_what_it_is():
+    with pytest.raises(RuntimeError, match="^peer$") as caught, mf.distributed.team().together():
+        raise RuntimeError("peer")
+    assert type(caught.value) is RuntimeError
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 10, 1000])
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_shares_are_whole_and_nearly_equal(samples, size):
+    team = mf.distributed.Team(None)
+    team.size = size
+    parts = []
+    for team.rank in range(size):
+        (x, (y, z)), count = team.part((mx.arange(samples), (mx.arange(samples), mx.arange(samples))))
+        assert x.tolist() == y.tolist() == z.tolist() and len(x) == max(count, 1)
+        parts.append(x.tolist()[:count])
+    assert sum(parts, []) == list(range(samples))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan"])
+def test_an_unsuitable_limit_is_refused(value, monkeypatch):
+    monkeypatch.setenv("MINIFRAME_TIMEOUT", value)
+    with pytest.raises(ValueError, match="MINIFRAME_TIMEOUT: expected a positive number of seconds"):
+        mf.distributed.timeout()
