@@ -6,6 +6,7 @@ from . import distributed as distributed
 from . import initializers as initializers
 from . import losses as losses
 from . import metrics as metrics
+from . import models as models
 from . import optimizers as optimizers
 from . import plots as plots
 from . import random as random
