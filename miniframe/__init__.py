@@ -15,6 +15,7 @@ from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot
 from .checking import check_gradients as check_gradients
 from .distributed import DistributedError as DistributedError
+from .graph import Input as Input
 from .graph import Node as Node
 from .graph import Variable as Variable
 from .graph import no_grad as no_grad
@@ -49,6 +50,12 @@ from .layers import Softplus as Softplus
 from .layers import Tanh as Tanh
 from .layers import Upsample2d as Upsample2d
 from .layers import ZeroPad2d as ZeroPad2d
+from .layers import concatenate as concatenate
+from .layers import maximum as maximum
+from .layers import minimum as minimum
+from .layers import split as split
+from .layers import stack as stack
+from .layers import where as where
 from .losses import BCELoss as BCELoss
 from .losses import BCEWithLogitsLoss as BCEWithLogitsLoss
 from .losses import CrossEntropyLoss as CrossEntropyLoss
@@ -69,6 +76,7 @@ from .optimizers import RMSprop as RMSprop
 from .random import seed as seed
 from .sequential import Sequential as Sequential
 from .serialization import load as load
+from .static_graph import Graph as Graph
 from .training.callbacks import Callback as Callback
 from .training.data import batches as batches
 from .training.finite import NonFiniteError as NonFiniteError

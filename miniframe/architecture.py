@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from .graph import Node, ancestors
+from .graph import Node, Placeholder, ancestors
 from .module import Buffer, Module, Parameter
 
 M = TypeVar("M", bound=type[Module])
@@ -145,7 +145,7 @@ class _Describer:
                 "module": None if source.module is None else self.module(source.module, path),
                 "inputs": [self.places[id(n)] for n in source.inputs],
                 "name": source.name,
-                "shape": self.encode(source.shape_hint, path),
+                "hint": None if source.hint is None else self.encode([source.hint.shape, source.hint.dtype], path),
             }
             if source.module is None and source.operation != "Input":
                 entry["value"] = self.encode(source.value, path)
@@ -200,7 +200,8 @@ class _Rebuilder:
         module = None if entry["module"] is None else self.modules[entry["module"]]
         inputs = tuple(self.nodes[place] for place in entry["inputs"])
         value = self.decode(entry.get("value"))
-        return Node(value, module, inputs, name=entry["name"], shape_hint=self.decode(entry["shape"]))
+        hint = None if entry["hint"] is None else Placeholder(*self.decode(entry["hint"]))
+        return Node(value, module, inputs, name=entry["name"], hint=hint)
 
     def decode(self, value: Any) -> Any:
         if isinstance(value, list):

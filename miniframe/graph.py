@@ -7,29 +7,48 @@ call (define then run). A whole model is then a flat list of nodes, and backward
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import mlx.core as mx
 
 from .arrays import as_array
-from .layers import arithmetic as ops
-from .module import EMPTY, Module, Recording
+from .layers.combine import Part
+from .module import EMPTY, Module, Parameter, Recording
+from .operators import Operators
+from .walk import ancestors as ancestors
+from .walk import backward as backward
+from .walk import grad_or_zero
+from .walk import input_grads as input_grads
+
+Shape = tuple[int | None, ...]
 
 _counter = itertools.count()
 _scope: list[Module] = []
 
 
-class Node:
+class FORGOTTEN:
+    """Stands in the ``saved`` slot of a node made under no_grad."""
+
+
+class Node(Operators):
     """The result of one layer call: ``value``, ``grad``, the ``module`` that was called and its ``inputs``.
 
     ``grad`` is the gradient that the latest ``backward`` sent here; it is None before the first one.
     Make nodes with :func:`Variable` (a value) or :func:`Input` (a placeholder), then by calling layers or with
     ``+ - * / @ **``, indexing, ``.sum()``, ``.mean()``, ``.exp()``, ``.log()``, ``.reshape(...)``, ``.T``.
+
+    Attributes:
+        value: an array; a tuple of arrays for a layer with several outputs; None on a placeholder that has not run.
+        grad: of the value's shape, or None.
+        module, inputs: the layer that was called, and the nodes it was called on; None and () for what is given.
+        saved: what the call kept for its backward.
+        name: given by the user, or None.
+        scope: the composite models that were being run when the call was made, outermost first.
     """
 
-    __slots__ = ("module", "inputs", "value", "grad", "saved", "name", "shape_hint", "index", "scope", "__weakref__")
+    __slots__ = ("module", "inputs", "value", "grad", "saved", "name", "hint", "index", "scope", "__weakref__")
 
     def __init__(
         self,
@@ -37,16 +56,16 @@ class Node:
         module: Module | None = None,
         inputs: tuple[Node, ...] = (),
         name: str | None = None,
-        shape_hint: tuple[int | None, ...] | None = None,
+        hint: Placeholder | None = None,
     ) -> None:
         self.value = value
-        self.grad: mx.array | None = None
+        self.grad: Any = None
         self.module = module
         self.inputs = inputs
         self.saved: Any = EMPTY
         self.name = name
-        self.shape_hint = shape_hint
-        self.index = next(_counter)
+        self.hint = hint
+        self.index: float = next(_counter)
         self.scope = tuple(_scope)
 
     # ---------------------------------------------------------------- running
@@ -61,19 +80,20 @@ class Node:
         """Send a gradient back through every call that led here.
 
         Afterwards ``grad`` of each node behind this one is the gradient of this node's value with respect to it,
-        weighted by ``grad``, and the parameters of the layers have accumulated theirs.
+        weighted by ``grad``, and the parameters of the layers have accumulated theirs. A second backward, from here
+        or from another expression, writes the nodes' gradients anew; parameters add up until ``zero_grad``.
 
         Args:
             grad: same shape as ``value``; left out, it is 1, which only a single number may do.
         """
         if self.value is None:
             raise RuntimeError(f"{self!r}: backward needs a value; run the graph on an input first")
+        if self.saved is FORGOTTEN:
+            raise RuntimeError(f"{self!r}: nothing was recorded under no_grad, so there is no backward")
         if grad is None:
             if self.value.size != 1:
                 raise ValueError(f"{self!r}: backward without a gradient needs a single number, got {self.value.shape}")
             grad = mx.ones_like(self.value)
-        if self.module is None and not self.inputs and not Recording.on:
-            raise RuntimeError(f"{self!r}: nothing was recorded under no_grad, so there is no backward")
         backward([self], [grad])
 
     # ---------------------------------------------------------------- words
@@ -85,102 +105,43 @@ class Node:
             return type(self.module).__name__
         if isinstance(self.value, (int, float)):
             return "constant"
-        return "Input" if self.value is None or self.shape_hint is not None else "Variable"
+        return "Variable" if self.hint is None else "Input"
 
     @property
-    def shape(self) -> tuple[int | None, ...] | None:
-        """The value's shape, or the one a placeholder was given."""
-        if isinstance(self.value, (int, float)):
-            return ()
-        return self.value.shape if self.value is not None else self.shape_hint
+    def shape(self) -> Any:
+        """The value's shape (for several outputs, a tuple of shapes), or the one a placeholder was given."""
+        if self.value is None:
+            return None if self.hint is None else self.hint.shape
+        if isinstance(self.value, tuple):
+            return tuple(part.shape for part in self.value)
+        return getattr(self.value, "shape", ())
 
     def __repr__(self) -> str:
         title = f"{self.operation} {self.name!r}" if self.name else self.operation
-        return f"Node({title}, value={_brief(self.value)}, grad={_brief(self.grad)})"
+        return f"Node({title}, value={brief(self.value)}, grad={brief(self.grad)})"
 
     def named(self, name: str) -> Node:
         """Give the node a name and return it: ``h = Linear(2, 3)(x).named("hidden")``."""
         self.name = name
         return self
 
-    # ---------------------------------------------------------------- arithmetic: every operation is a layer
 
-    def __add__(self, other: Any) -> Node:
-        return ops.Add()(self, other)
+class Placeholder:
+    """What is known of an Input before it has a value: the shape, with None for the batch, and the type."""
 
-    def __radd__(self, other: Any) -> Node:
-        return ops.Add()(other, self)
+    def __init__(self, shape: Shape | None, dtype: mx.Dtype) -> None:
+        self.shape, self.dtype = shape, dtype
 
-    def __sub__(self, other: Any) -> Node:
-        return ops.Subtract()(self, other)
-
-    def __rsub__(self, other: Any) -> Node:
-        return ops.Subtract()(other, self)
-
-    def __mul__(self, other: Any) -> Node:
-        return ops.Multiply()(self, other)
-
-    def __rmul__(self, other: Any) -> Node:
-        return ops.Multiply()(other, self)
-
-    def __truediv__(self, other: Any) -> Node:
-        return ops.Divide()(self, other)
-
-    def __rtruediv__(self, other: Any) -> Node:
-        return ops.Divide()(other, self)
-
-    def __matmul__(self, other: Any) -> Node:
-        return ops.MatMul()(self, other)
-
-    def __rmatmul__(self, other: Any) -> Node:
-        return ops.MatMul()(other, self)
-
-    def __pow__(self, exponent: Any) -> Node:
-        return ops.Power()(self, exponent)
-
-    def __rpow__(self, base: Any) -> Node:
-        return ops.Power()(base, self)
-
-    def __neg__(self) -> Node:
-        return ops.Negate()(self)
-
-    def __getitem__(self, index: Any) -> Node:
-        return ops.Index(index)(self)
-
-    def sum(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Node:
-        return ops.Sum(axis, keepdims)(self)
-
-    def mean(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Node:
-        return ops.Mean(axis, keepdims)(self)
-
-    def max(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Node:
-        return ops.Max(axis, keepdims)(self)
-
-    def exp(self) -> Node:
-        return ops.Exp()(self)
-
-    def log(self) -> Node:
-        return ops.Log()(self)
-
-    def sqrt(self) -> Node:
-        return ops.Sqrt()(self)
-
-    def reshape(self, *shape: Any) -> Node:
-        return ops.ReshapeTo(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)(self)
-
-    def transpose(self, *axes: int) -> Node:
-        return ops.Transpose(axes or None)(self)
-
-    @property
-    def T(self) -> Node:
-        return ops.Transpose()(self)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Placeholder:
+        return self  # never changed
 
 
-def _brief(array: Any) -> str:
+def brief(array: Any) -> str:
+    """A value in a word: a single number as itself, anything larger by its shape."""
     if array is None or isinstance(array, (int, float)):
         return str(array)
     if isinstance(array, tuple):
-        return "(" + ", ".join(_brief(item) for item in array) + ")"
+        return "(" + ", ".join(brief(item) for item in array) + ")"
     return f"{array.item():.6g}" if array.size == 1 else f"array{array.shape}"
 
 
@@ -194,6 +155,23 @@ def Variable(value: Any, name: str | None = None) -> Node:
     (Node(Multiply, value=-12, grad=1), -4.0, -4.0, 3.0)
     """
     return Node(as_array(value, where="Variable"), name=name)
+
+
+def Input(shape: Sequence[int] | None = None, name: str | None = None, dtype: mx.Dtype = mx.float32) -> Node:
+    """A placeholder: a node without a value, to describe a model before there is data. Graph makes a model of it.
+
+    Args:
+        shape: of one sample, without the batch, such as (2,) or (28, 28, 1); None accepts anything.
+        name: by which the graph's errors and pictures call it.
+        dtype: of the values; ``mx.int32`` for what goes into an Embedding.
+
+    >>> from miniframe import Linear
+    >>> Linear(2, 3)(Input((2,), name="point"))
+    Node(Linear, value=None, grad=None)
+    """
+    if shape is not None and not (isinstance(shape, (tuple, list)) and all(isinstance(n, int) for n in shape)):
+        raise ValueError(f"Input: expected the shape of one sample, such as (2,) or (28, 28, 1), got {shape!r}")
+    return Node(name=name, hint=Placeholder(None if shape is None else (None, *shape), dtype))
 
 
 class no_grad:
@@ -227,10 +205,17 @@ def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
     if ready and not Recording.on:
         value = module.forward(*[node.value for node in nodes])
         module._saved = EMPTY
-        return Node(value)
+        return tuple(_forgotten(part) for part in value) if isinstance(value, tuple) else _forgotten(value)
     node = Node(module=module, inputs=nodes)
     if ready:
         node.run()
+    several = len(node.value) if isinstance(node.value, tuple) else module.output_count
+    return node if several is None else tuple(call_on_nodes(Part(index), (node,)) for index in range(several))
+
+
+def _forgotten(value: mx.array) -> Node:
+    node = Node(value)
+    node.saved = FORGOTTEN
     return node
 
 
@@ -243,6 +228,7 @@ def _as_node(x: Any) -> Node:
 
 def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
+    _no_loose_parameters(module)
     nodes = tuple(Node(x) for x in inputs)
     output = call_on_nodes(module, nodes)
     outputs = output if isinstance(output, tuple) else (output,)
@@ -255,60 +241,24 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     return tuple(node.value for node in output) if isinstance(output, tuple) else output.value
 
 
+def _no_loose_parameters(module: Module) -> None:
+    """Recorded calls reach the parameters of layers only; one beside them would silently never learn."""
+    children = list(module.children())
+    own = {id(child): name for name, child in children if isinstance(child, Parameter)}
+    for _, child in children if own else ():
+        for parameter in child.parameters() if isinstance(child, Module) else ():
+            own.pop(id(parameter), None)
+    if own:
+        raise TypeError(
+            f"{module.title()}: its parameter {next(iter(own.values()))!r} belongs to no inner layer, so recorded "
+            "calls cannot reach it; move it into a layer, or write a backward"
+        )
+
+
 def backward_through(module: Module, grad_output: Any) -> Any:
     """The backward of a module that only composes others: the recorded calls, last to first."""
     inputs, output = module.saved
     several = isinstance(output, tuple)
     backward(output if several else [output], grad_output if several else [grad_output])
-    grads = tuple(_grad_or_zero(node) for node in inputs)
+    grads = tuple(grad_or_zero(node) for node in inputs)
     return grads[0] if len(grads) == 1 else grads
-
-
-def _grad_or_zero(node: Node) -> mx.array:
-    return node.grad if node.grad is not None else mx.zeros_like(node.value)
-
-
-# -------------------------------------------------------------------- the backward walk
-
-
-def ancestors(outputs: Iterable[Node]) -> list[Node]:
-    """Every node that the outputs depend on, themselves included, in the order in which they were made."""
-    found: dict[int, Node] = {}
-    waiting = list(outputs)
-    while waiting:
-        node = waiting.pop()
-        if node.index not in found:
-            found[node.index] = node
-            waiting.extend(node.inputs)
-    return [found[index] for index in sorted(found)]
-
-
-def backward(outputs: Sequence[Node], grads: Sequence[Any]) -> None:
-    """Send ``grads`` back from ``outputs``: the first consumer of a value writes its gradient, later ones add."""
-    if len(outputs) != len(grads):
-        raise ValueError(f"backward: expected {len(outputs)} gradients, one for each output, got {len(grads)}")
-    nodes = ancestors(outputs)
-    for node in nodes:
-        node.grad = None
-    for node, grad in zip(outputs, grads):
-        grad = as_array(grad, where="backward")
-        if grad.shape != node.value.shape:
-            raise ValueError(f"{node!r}: expected a gradient of shape {node.value.shape}, got {grad.shape}")
-        _add_grad(node, grad)
-    for node in reversed(nodes):
-        if node.grad is not None and node.module is not None:
-            for source, grad in zip(node.inputs, input_grads(node)):
-                if grad is not None and not isinstance(source.value, (int, float)):
-                    _add_grad(source, grad)
-
-
-def input_grads(node: Node) -> tuple[mx.array | None, ...]:
-    """Run one node's backward on its own saved slot; one gradient for each input."""
-    assert node.module is not None
-    node.module._saved = node.saved
-    grads = node.module.backward(node.grad)
-    return grads if isinstance(grads, tuple) else (grads,)
-
-
-def _add_grad(node: Node, grad: mx.array) -> None:
-    node.grad = grad if node.grad is None else node.grad + grad

@@ -99,6 +99,9 @@ class _Empty:
     def __repr__(self) -> str:
         return "<nothing saved>"
 
+    def __reduce__(self) -> str:
+        return "EMPTY"  # a copy is the same object
+
 
 EMPTY = _Empty()
 
@@ -140,6 +143,8 @@ class Module(Trainable, Stored):
 
     training: bool = True
     flattens: bool = False  # True: called on nodes, its inner layers become the nodes (Sequential, Graph)
+    output_count: int | None = None  # how many arrays forward returns, for a layer that returns a tuple
+    _given_name: str | None = None
     _saved: Any = EMPTY
 
     # ---------------------------------------------------------------- the pair of maps
@@ -273,6 +278,11 @@ class Module(Trainable, Stored):
         return self
 
     # ---------------------------------------------------------------- words about itself
+
+    def named(self: M, name: str) -> M:
+        """Give the module the name that a Graph lists it under; returns the module."""
+        self._given_name = name
+        return self
 
     def title(self) -> str:
         """The module in one line, as errors and tables show it."""
