@@ -23,7 +23,7 @@ def untouched(*modules: Module) -> Iterator[None]:
     """
     items = [item for module in modules for _, item in module._walk()]
     cells = [(item, item._value) for item in items if isinstance(item, Buffer)]
-    learned = [(item, item.grad, item.trainable) for item in items if isinstance(item, Parameter)]
+    learned = [(item, item.grad, item.trainable, item.used_by) for item in items if isinstance(item, Parameter)]
     inner = [(item, item._saved, item.training) for item in items if isinstance(item, Module)]
     state = random.get_state()
     try:
@@ -31,8 +31,8 @@ def untouched(*modules: Module) -> Iterator[None]:
     finally:
         for cell, value in cells:
             cell._value = value
-        for parameter, grad, trainable in learned:
-            parameter.grad, parameter.trainable = grad, trainable
+        for parameter, grad, trainable, used_by in learned:
+            parameter.grad, parameter.trainable, parameter.used_by = grad, trainable, used_by
         for module, saved, training in inner:
             module._saved = saved
             if module.training is not training:

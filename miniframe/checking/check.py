@@ -1,0 +1,248 @@
+"""The gradient check: a module's backward beside finite differences, for every parameter and input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .. import random
+from ..arrays import is_floating
+from ..graph import no_grad
+from ..losses import Loss
+from ..module import EMPTY, Module
+from ..precise import precise
+from ..untouched import untouched
+from .differences import at_a_kink, slopes
+from .report import Report, Row
+
+FLOOR = 1e-4  # gradients smaller than this are judged by their absolute error
+Gradients = dict[str, np.ndarray | None]
+
+
+def check_gradients(
+    module: Module,
+    *inputs: Any,
+    loss: Loss | None = None,
+    target: Any = None,
+    seed: int = 0,
+    tolerance: float = 1e-6,
+) -> Report:
+    """Compare a module's backward with central differences, for every parameter and input.
+
+    The output is weighted by random numbers, the upstream gradient of the check, so that no element can hide behind
+    another. Everything runs in float64 on the CPU, whatever the default device; the module's values, gradients and
+    mode are as before afterwards. Elements next to a corner, such as ReLU's at 0, have no derivative; where the
+    slopes on both sides differ and backward's lies between them they are counted as kinks, not as failures.
+
+    All perturbed values go through the one model in vectorized calls of a few hundred or thousand, within
+    ``differences.VALUE_BYTES`` (3 MiB) for the values and ``differences.ACTIVATION_BYTES`` (128 MiB) for what the
+    forward passes need. When something is wrong, the report says which layer and parameter, and what the pattern of
+    the mismatch suggests.
+
+    Args:
+        module: a layer, a loss (with prediction and target as inputs) or a whole model, in the mode to be tested.
+        inputs: arrays; integers are passed on but not differentiated. NumPy float64 keeps its precision.
+        loss, target: check the gradient of ``loss(module(*inputs), target)`` instead.
+        seed: of the upstream gradient and of the masks of layers such as Dropout.
+        tolerance: the largest error ‖a - b‖ / (‖a‖ + ‖b‖) that passes.
+
+    Returns:
+        A report with ``passed``, ``max_error``, ``rows``, ``culprits`` and ``diagnosis``.
+
+    Raises:
+        ValueError: where backward fails or gives a gradient of the wrong shape; it names layer and parameter.
+
+    >>> from miniframe import Linear
+    >>> check_gradients(Linear(2, 3), np.random.default_rng(0).normal(size=(5, 2))).passed
+    True
+    """
+    from .diagnosis import explain
+
+    with in_double_precision(module):
+        check = Check(module, inputs, loss, target, seed, tolerance)
+        report = check.report()
+        if not report.passed:
+            explain(check, report)
+        return report
+
+
+@contextmanager
+def in_double_precision(module: Module) -> Iterator[None]:
+    """Cast every cell to float64, on the CPU; afterwards the module and the random state are as before."""
+    with mx.stream(mx.cpu), precise(), untouched(module):
+        try:
+            for cell in (*module.parameters(), *module.buffers()):
+                if is_floating(cell._value):
+                    cell._value = cell._value.astype(mx.float64)
+            yield
+        finally:
+            for inner in module.modules():
+                inner._saved = EMPTY
+
+
+class Check:
+    """One check: the function to differentiate, its gradient by hand, and its gradient by differences."""
+
+    def __init__(
+        self,
+        module: Module,
+        inputs: tuple[Any, ...],
+        loss: Loss | None = None,
+        target: Any = None,
+        seed: int = 0,
+        tolerance: float = 1e-6,
+    ) -> None:
+        if not inputs:
+            raise ValueError(f"check_gradients({module.title()}): expected at least one input array")
+        self.module, self.loss = module, loss
+        self.target = None if loss is None else double(target)
+        self.seed, self.tolerance = seed, tolerance
+        self.inputs = [double(x) for x in inputs]
+        self.buffers = [(buffer, buffer._value) for buffer in module.buffers()]
+        before = [np.array(x) for x in self.inputs]
+        self.outputs = self.forward()
+        changed = any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(before, map(np.array, self.inputs)))
+        if changed:
+            raise ValueError(
+                f"check_gradients({module.title()}): forward changes its input in place; "
+                "a += b on arrays changes the array that others hold, write a = a + b"
+            )
+        rng = np.random.default_rng(seed)
+        self.upstream = [mx.array(rng.normal(size=y.shape), dtype=mx.float64) for y in self.outputs]
+
+    # ---------------------------------------------------------------- the function and its gradient by hand
+
+    def forward(self) -> list[mx.array]:
+        """The function's outputs, the same at every call: random masks and buffers start from the same state."""
+        random.seed(self.seed)
+        output = self.module(*self.inputs)
+        if self.loss is not None:
+            output = self.loss(output, self.target)
+        for buffer, value in self.buffers:
+            buffer._value = value
+        outputs = list(output) if isinstance(output, tuple) else [output]
+        if not all(isinstance(y, mx.array) for y in outputs):
+            raise TypeError(f"check_gradients({self.module.title()}): expected output arrays, got {type(output)}")
+        return outputs
+
+    def gradients(self, upstream: list[mx.array] | None = None) -> Gradients:
+        """The gradients by hand, by name, after a forward."""
+        self.module.zero_grad()
+        self.forward()
+        return self.backward(self.upstream if upstream is None else upstream)
+
+    def backward(self, upstream: list[mx.array]) -> Gradients:
+        """Send an upstream gradient back through the last forward; parameters accumulate."""
+        from .diagnosis import name_the_layer
+
+        copies = [grad * 1 for grad in upstream]  # a backward that changes its gradient in place harms only itself
+        try:
+            if self.loss is not None:
+                grads = self.module.backward(self.loss.gradient() * copies[0])
+            elif isinstance(self.module, Loss):
+                grads = self.module.gradient() * copies[0]
+            else:
+                grads = self.module.backward(copies[0] if len(copies) == 1 else tuple(copies))
+        except (ValueError, TypeError) as error:
+            raise type(error)(
+                f"check_gradients({self.module.title()}): {name_the_layer(self.module, error)}"
+            ) from error
+        found: Gradients = {name: _numpy(p.grad) for name, p in self.module.named_parameters()}
+        for index, grad in enumerate(grads if isinstance(grads, tuple) else (grads,)):
+            found[self.input_name(index)] = _numpy(grad)
+        return found
+
+    def input_name(self, index: int) -> str:
+        return "input" if len(self.inputs) == 1 or isinstance(self.module, Loss) else f"input {index}"
+
+    # ---------------------------------------------------------------- the comparison
+
+    def report(self) -> Report:
+        by_hand = self.gradients()
+        report = Report(self.module.title())
+        for name, value, put in self.targets():
+            report.rows.append(self.row(name, value, by_hand.get(name), *self.slopes(value, put)))
+        self.look_for_side_effects(report, by_hand)
+        return report
+
+    def targets(self) -> Iterator[tuple[str, mx.array, Callable[[mx.array], None]]]:
+        """(name, value, function that puts another value in its place) for all that is differentiated."""
+        for name, parameter in self.module.named_parameters():
+            if parameter.trainable:
+                yield name, parameter._value, lambda value, cell=parameter: setattr(cell, "_value", value)  # type: ignore[misc]
+        for index, x in enumerate(self.inputs[:1] if isinstance(self.module, Loss) else self.inputs):
+            if is_floating(x):
+                yield self.input_name(index), x, lambda value, i=index: self.inputs.__setitem__(i, value)  # type: ignore[misc]
+
+    def slopes(self, value: mx.array, put: Callable[[mx.array], None]) -> tuple[np.ndarray, np.ndarray]:
+        """The slopes to the right and to the left of every element, weighted by the upstream gradient."""
+
+        def change(perturbed: mx.array) -> mx.array:
+            put(perturbed)
+            try:
+                moved = self.forward()
+            finally:
+                put(value)
+            parts = [((y - base) * u).sum() for y, base, u in zip(moved, self.outputs, self.upstream)]
+            return sum(parts[1:], parts[0])
+
+        with no_grad():
+            return slopes(change, value, self.bytes_of_a_forward)
+
+    @cached_property
+    def bytes_of_a_forward(self) -> int:
+        """What one forward needs at most, as MLX's allocator saw it."""
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(self.forward())
+        return max(mx.get_peak_memory() - before, 0)
+
+    def row(self, name: str, value: mx.array, grad: np.ndarray | None, right: np.ndarray, left: np.ndarray) -> Row:
+        from .diagnosis import shape_words
+
+        if grad is not None and grad.shape != value.shape:
+            raise ValueError(
+                f"check_gradients({self.module.title()}): expected a gradient of shape {value.shape} for {name}, "
+                f"got {grad.shape}{shape_words(value.shape, grad.shape)}"
+            )
+        a = np.zeros(value.shape) if grad is None else grad
+        b = (right + left) / 2
+        kink = (abs(a - b) > self.tolerance * (abs(a) + abs(b))) & at_a_kink(a, right, left)
+        smooth = ~kink
+        error = np.linalg.norm((a - b)[smooth]) / max(np.linalg.norm(a[smooth]) + np.linalg.norm(b[smooth]), FLOOR)
+        return Row(name, value.shape, float(error), a, b, right, left, grad is None, int(kink.sum()), self.tolerance)
+
+    def look_for_side_effects(self, report: Report, first: Gradients) -> None:
+        """A second backward on what forward saved must give the same again, added to the parameters' gradients."""
+        if isinstance(self.module, Loss):
+            return
+        second = self.gradients()
+        second = self.backward(self.upstream)
+        for row in report.rows:
+            a, again = first.get(row.name), second.get(row.name)
+            if a is None or again is None or not row.error <= row.tolerance:
+                continue
+            scale = np.linalg.norm(a) + 1e-12
+            is_input = row.name.startswith("input")
+            if not is_input and np.linalg.norm(again - a) < 1e-6 * scale and np.linalg.norm(a) > FLOOR:
+                row.trouble = "backward overwrites the gradient instead of adding to it: use accumulate"
+            elif np.linalg.norm(again - (a if is_input else 2 * a)) > 1e-6 * scale:
+                row.trouble = "a second backward gives another gradient: backward changes what forward saved"
+            row.diagnosis = row.trouble
+
+
+def double(x: Any) -> mx.array:
+    """As float64, from NumPy without a detour through float32; integers stay integers."""
+    array = np.array(x) if not hasattr(x, "detach") else x.detach().numpy()
+    if array.dtype.kind == "f":
+        return mx.array(array.astype(np.float64), dtype=mx.float64)
+    return mx.array(array.astype(np.int32) if array.dtype.kind in "iu" else array)
+
+
+def _numpy(grad: Any) -> np.ndarray | None:
+    return None if grad is None else np.array(grad, dtype=np.float64)

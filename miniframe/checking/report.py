@@ -1,0 +1,111 @@
+"""What a gradient check found: a row for each parameter and input, the layer to blame, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Row:
+    """The verdict on one parameter or input.
+
+    Attributes:
+        name: the parameter's path, or "input" ("input 0", ...).
+        shape: of the value and its gradient.
+        error: ‖a - b‖ / (‖a‖ + ‖b‖) between backward's gradient a and the differences b.
+        by_hand, numeric: the two gradients, as float64 NumPy arrays.
+        right, left: the one-sided slopes whose mean is ``numeric``.
+        missing: backward gave no gradient at all.
+        kinks: the number of elements left out because a corner of the function lies within h.
+        tolerance: the largest error that passes.
+        trouble: a mistake that the numbers do not show, such as overwriting a gradient instead of adding to it.
+        diagnosis: what the pattern of the mismatch suggests; empty while the row passes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    error: float
+    by_hand: np.ndarray
+    numeric: np.ndarray
+    right: np.ndarray
+    left: np.ndarray
+    missing: bool
+    kinks: int
+    tolerance: float
+    trouble: str = ""
+    diagnosis: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.tolerance and not self.trouble
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """The index of the element with the largest difference."""
+        return tuple(int(i) for i in np.unravel_index(np.argmax(abs(self.by_hand - self.numeric)), self.shape))
+
+    def lines(self, width: int) -> list[str]:
+        """The row as text, with the diagnosis below it."""
+        kinks = f", {self.kinks} at a kink left out" if self.kinks else ""
+        lines = [f"  {'ok ' if self.passed else 'BAD'} {self.name:<{width}}  {self.error:.1e}  {self.shape}{kinks}"]
+        if self.error > self.tolerance:
+            at = self.worst
+            lines.append(
+                f"      worst at {at}: backward says {self.by_hand[at]:.6g}, the differences {self.numeric[at]:.6g}"
+            )
+        if self.diagnosis:
+            lines.append(f"      {self.diagnosis}")
+        return lines
+
+
+@dataclass
+class Report:
+    """The result of :func:`check_gradients`: one row for each parameter and input; prints as a table.
+
+    Attributes:
+        title: of the module that was checked.
+        rows: the verdicts.
+        culprits: for a whole model that failed, (path, report) of each layer that is wrong by itself.
+        remark: what else is worth saying.
+    """
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    culprits: list[tuple[str, Report]] = field(default_factory=list)
+    remark: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    @property
+    def max_error(self) -> float:
+        return max((row.error for row in self.rows), default=0.0)
+
+    @property
+    def diagnosis(self) -> str:
+        """Every diagnosis, each with the layer and the parameter that it is about."""
+        lines = [f"{row.name}: {row.diagnosis}" for row in self.rows if row.diagnosis]
+        for path, report in self.culprits:
+            lines += [f"{path}.{line}" for line in report.diagnosis.splitlines()]
+        return "\n".join([*lines, self.remark] if self.remark else lines)
+
+    def __getitem__(self, name: str) -> Row:
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(f"no row {name!r}; the report has {', '.join(row.name for row in self.rows)}")
+
+    def __repr__(self) -> str:
+        verdict = "passed" if self.passed else "FAILED"
+        lines = [f"check_gradients({self.title}): {verdict}, largest error {self.max_error:.1e}"]
+        width = max((len(row.name) for row in self.rows), default=0)
+        for row in self.rows:
+            lines += row.lines(width)
+        for path, report in self.culprits:
+            lines.append(f"  to blame, wrong by itself: layer {path}, {report.title}")
+            inner = max(len(row.name) for row in report.rows)
+            lines += [f"  {line}" for row in report.rows if not row.passed for line in row.lines(inner)]
+        return "\n".join([*lines, f"  {self.remark}"] if self.remark else lines)
