@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 def modules(numbers: list[str]) -> list[str]:
     """The names of the lessons' files: all, or those with these numbers."""
-    names = sorted(path.stem for path in HERE.glob("lesson_*.py"))
+    names = sorted(path.stem for path in HERE.glob("lesson_[0-9][0-9].py"))
     return [name for name in names if not numbers or int(name.split("_")[1]) in map(int, numbers)]
 
 

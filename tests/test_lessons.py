@@ -7,7 +7,6 @@ import doctest
 import re
 from pathlib import Path
 
-import matplotlib
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +35,6 @@ def parsed(path, text=None):
 
 def run(test):
     """(the runner, the report of failures)"""
-    matplotlib.use("Agg")
     runner, report = Runner(), []
     runner.run(test, out=report.append)
     return runner, "".join(report)
