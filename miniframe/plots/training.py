@@ -33,12 +33,13 @@ def curves(histories: Any, quantities: Any = None, log: bool | None = None) -> F
         wanted = f"no {unknown[0]!r} in the history" if unknown else "an empty history"
         raise ValueError(f"curves: {wanted}; it has {', '.join(found) or 'nothing'}")
     figure, axes = sheet(1, len(names), (1.35 * PANEL * len(names), PANEL))
+    validated = any(key.startswith("val_") for run in runs.values() for key in run)
     for ax, name in zip(axes.flat, names):
         for index, (run_name, run) in enumerate(runs.items()):
             style = {"color": COLOURS[index % len(COLOURS)], "linewidth": 3.0 if len(runs) > 1 and index == 0 else 1.4}
             for key, dashes, kind in ((name, "-", "training"), (f"val_{name}", "--", "validation")):
                 if key in run:
-                    label = f"{run_name}, {kind}" if run_name else kind
+                    label = ", ".join(word for word in (run_name, kind if validated or not run_name else "") if word)
                     _line(ax, run[key], label, linestyle=dashes, **style)
         if _falls_far(ax) if log is None else log:
             ax.set_yscale("log")
