@@ -120,7 +120,8 @@ class Check:
     def forward(self) -> list[mx.array]:
         """The function's outputs, the same at every call: random masks and buffers start from the same state."""
         random.seed(self.seed)
-        output = self.module(*self.inputs)
+        numbers = any(isinstance(x, (int, float)) for x in self.inputs)  # as in x ** 2: they stay numbers
+        output = (self.module.forward if numbers else self.module)(*self.inputs)
         if self.loss is not None:
             output = self.loss(output, self.target)
         for buffer, value in self.buffers:
@@ -176,7 +177,7 @@ class Check:
             if parameter.trainable:
                 yield name, parameter._value, lambda value, cell=parameter: setattr(cell, "_value", value)  # type: ignore[misc]
         for index, x in enumerate(self.inputs[:1] if isinstance(self.module, Loss) else self.inputs):
-            if is_floating(x):
+            if isinstance(x, mx.array) and is_floating(x):
                 yield self.input_name(index), x, lambda value, i=index: self.inputs.__setitem__(i, value)  # type: ignore[misc]
 
     def slopes(self, value: mx.array, put: Callable[[mx.array], None]) -> tuple[np.ndarray, np.ndarray]:
@@ -236,8 +237,10 @@ class Check:
             row.diagnosis = row.trouble
 
 
-def double(x: Any) -> mx.array:
-    """As float64, from NumPy without a detour through float32; integers stay integers."""
+def double(x: Any) -> Any:
+    """As float64, from NumPy without a detour through float32; integers stay integers, plain numbers themselves."""
+    if isinstance(x, (int, float)):
+        return x
     array = np.array(x) if not hasattr(x, "detach") else x.detach().numpy()
     if array.dtype.kind == "f":
         return mx.array(array.astype(np.float64), dtype=mx.float64)
