@@ -14,6 +14,7 @@ from .architecture import register as register
 from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot
 from .checking import check_gradients as check_gradients
+from .checking import compare_gradients as compare_gradients
 from .distributed import DistributedError as DistributedError
 from .graph import Input as Input
 from .graph import Node as Node
