@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -32,6 +33,8 @@ LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, an
 class Trainable:
     """What every Module can do once it has a forward and a backward: be trained, evaluated and asked."""
 
+    stop_training: bool = False  # a callback sets it to end fit after the current batch
+
     @together
     def fit(
         self,
@@ -53,6 +56,9 @@ class Trainable:
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         compile: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        keep: int = 3,
     ) -> History:
         """Train the model.
 
@@ -80,6 +86,10 @@ class Trainable:
             sample_weight: (N,) factors of the samples' losses.
             class_weight: a dict from class to a factor of its samples' losses.
             compile: False runs every operation by itself, with the same results to rounding.
+            checkpoint: a folder to save the whole state of the training in after every epoch.
+            resume: go on from the last checkpoint in that folder, if there is one, exactly as if the training had
+                never stopped: with the same arguments, the final weights are the same bit for bit.
+            keep: how many checkpoints stay in the folder.
 
         Returns:
             The History: ``history.history["loss"]`` and so on, one number for each epoch. Ctrl-C ends the training
@@ -91,6 +101,7 @@ class Trainable:
         """
         from .. import losses, optimizers, random
         from .. import metrics as metric_names
+        from .checkpoints import Snapshot, open_checkpoints
         from .finite import Watch
 
         _check_numbers(epochs, initial_epoch, validation_split)
@@ -103,7 +114,8 @@ class Trainable:
         measures = metric_names.get(metrics, loss_function.threshold)
         ranks = team()
         verbose = verbose if ranks.rank == 0 else 0
-        seed = ranks.first(draw_seed(seed))
+        checkpoints, snapshot = open_checkpoints(checkpoint, keep, resume, seed)
+        seed = ranks.first(draw_seed(seed) if snapshot is None else snapshot.seed)
         random.seed(seed + ranks.rank)  # every rank drops out different units of its different samples
 
         if class_weight is not None:
@@ -123,18 +135,25 @@ class Trainable:
         steps = data.steps(batch_size)
         ranks.must_agree({"epochs": epochs, "batch_size": batch_size, "the number of batches": steps})
         step = _step(ranks, model, loss_function, stepper, compile, bool(measures))
-        watch = Watch(step)
         history = History()
-        progress = Progress((initial_epoch, epochs), steps, verbose)
-        hooks = CallbackList(callbacks, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
+        names = ["loss", *measures]
+        names += [f"val_{name}" for name in names] if validation is not None else []
+        params = {"epochs": epochs, "steps": steps, "verbose": verbose, "metrics": names}
+        hooks = CallbackList(callbacks, model, stepper, params)
         model._evaluation = (loss_function, list(metrics) if not isinstance(metrics, str) else [metrics])
         model.stop_training = False
-        hooks.call("on_train_begin")
+        hooks.call("on_train_begin", {})
+        if snapshot is not None:
+            snapshot.restore(model, stepper, hooks.callbacks, history)
+            initial_epoch = epochs if snapshot.stopped else snapshot.epoch + 1
+        watch = Watch(step)
+        progress = Progress((initial_epoch, epochs), steps, verbose)
+        logs: dict[str, float] = {}
         try:
             with _modes_restored(model), _interrupt() as interrupted:
                 model.train()
                 for epoch in range(initial_epoch, epochs):
-                    hooks.call("on_epoch_begin", epoch)
+                    hooks.call("on_epoch_begin", epoch, {})
                     rng = np.random.default_rng([seed, epoch]) if shuffle else None
                     batches = data.epoch(batch_size, rng)
                     logs = _run_epoch(epoch, batches, step, ranks, measures, watch, hooks, progress, interrupted)
@@ -147,12 +166,15 @@ class Trainable:
                     history.add(epoch, logs)
                     progress.epoch_end(epoch, logs)
                     hooks.call("on_epoch_end", epoch, logs)
+                    if checkpoints is not None:
+                        watch.look_at_weights()
+                        checkpoints.save(Snapshot.take(model, stepper, hooks.callbacks, history, seed))
                     if ranks.any(model.stop_training):
                         break
                 watch.look_at_weights()
         finally:
             progress.close()
-            hooks.call("on_train_end")
+            hooks.call("on_train_end", logs)
         if history.interrupted and ranks.rank == 0:
             print(f"fit: interrupted in epoch {epoch + 1} of {epochs}; the model keeps what it has learned")
         return history
@@ -226,7 +248,7 @@ def _run_epoch(
     last_look, shown = time.perf_counter(), 0
     index = -1
     for index, batch in enumerate(batches):
-        hooks.call("on_batch_begin", index)
+        hooks.call("on_batch_begin", index, {})
         value, prediction = step(*batch)
         samples = batch_samples(batch)
         means["loss"].add(value, 1 if summed else samples)
