@@ -32,10 +32,9 @@ def test_error(points: int, p: float, seed: int) -> float:
     model = with_dropout(p)
     x, labels = mf.datasets.disk(points, seed=seed)
     optimizer = mf.SGD(model, lr=lambda step: 0.05 * (1 + math.cos(math.pi * step / STEPS)), momentum=0.9)
-    model.fit(
-        centred(x), mf.one_hot(labels, 2), loss="mse", optimizer=optimizer, epochs=STEPS * 100 // points, batch_size=100,
-        seed=seed, verbose=0,
-    )  # fmt: skip
+    epochs = STEPS * 100 // points
+    y = mf.one_hot(labels, 2)
+    model.fit(centred(x), y, loss="mse", optimizer=optimizer, epochs=epochs, batch_size=100, seed=seed, verbose=0)
     return errors(model, *TEST)
 
 
