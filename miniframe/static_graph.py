@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .graph import Node, Placeholder, no_grad
+from .graph import Node, Placeholder, no_grad, run_layer
 from .layers.combine import Part
 from .module import EMPTY, Module, Recording
 from .naming import name_nodes, top_layers
@@ -130,7 +130,7 @@ class Graph(Module):
                 calls.append((given.get(node.index, node.value), EMPTY))
                 continue
             arguments = [calls[position][0] for position in sources]
-            value = module(*arguments) if on_nodes else module.forward(*arguments)
+            value = module(*arguments) if on_nodes else run_layer(module, arguments)
             calls.append((value, module._saved))
             if not Recording.on:
                 module._saved = EMPTY
