@@ -1,6 +1,6 @@
 """Does training leak? Memory before and after 1,000 epochs of the disk model (1,000 points, batches of 100).
 
-    python benchmarks/memory.py        # prints the growth; a few seconds
+python benchmarks/memory.py        # prints the growth; a few seconds
 """
 
 import resource

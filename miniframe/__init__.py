@@ -78,6 +78,7 @@ from .random import seed as seed
 from .sequential import Sequential as Sequential
 from .serialization import load as load
 from .static_graph import Graph as Graph
+from .tap import Tap as Tap
 from .training.callbacks import Callback as Callback
 from .training.data import batches as batches
 from .training.finite import NonFiniteError as NonFiniteError

@@ -8,6 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from . import rewiring
 from .graph import Node, Placeholder, no_grad, run_layer
 from .layers.combine import Part
 from .module import EMPTY, Module, Recording
@@ -92,6 +93,21 @@ class Graph(Module):
                 return node
         known = difflib.get_close_matches(str(name), self.names, n=5) or list(self.names)[:20]
         raise KeyError(f"Graph: no node {name!r}; known: {', '.join(known)}")
+
+    def insert(self, after: str, layer: Module, name: str | None = None) -> Graph:
+        """Put a layer with one input and output, such as a Tap, behind the named node; returns the graph.
+
+        Args:
+            after: the name of a layer call or an input; everything that used its value now uses the layer's output.
+            layer: the module.
+            name: of the new layer; by default that of its class, with a number where it is taken.
+        """
+        rewiring.insert(self, after, layer, name)
+        return self
+
+    def remove(self, name: str) -> Module:
+        """Take out the named layer, which must have one input and one output, and return it."""
+        return rewiring.remove(self, name)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -54,7 +54,7 @@ ONE = {
 
 
 def positive(*shape, seed=0):
-    return np.abs(normal(*shape, seed=seed)) + 0.5
+    return np.asarray(np.abs(normal(*shape, seed=seed)) + 0.5)
 
 
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
