@@ -10,6 +10,7 @@ from . import models as models
 from . import optimizers as optimizers
 from . import plots as plots
 from . import random as random
+from . import schedules as schedules
 from .architecture import register as register
 from .arrays import as_array as as_array
 from .arrays import one_hot as one_hot

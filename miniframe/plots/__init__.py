@@ -12,3 +12,4 @@ from .points import errors as errors
 from .scores import confusion_matrix as confusion_matrix
 from .training import curves as curves
 from .training import gradient_flow as gradient_flow
+from .training import schedules as schedules

@@ -33,6 +33,7 @@ LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, an
 class Trainable:
     """What every Module can do once it has a forward and a backward: be trained, evaluated and asked."""
 
+    _evaluation: Any = (None, ())  # the loss and the metrics of the last fit, which evaluate uses
     stop_training: bool = False  # a callback sets it to end fit after the current batch
 
     @together
@@ -202,7 +203,7 @@ class Trainable:
         from .. import losses
         from .. import metrics as metric_names
 
-        last_loss, last_metrics = getattr(self, "_evaluation", (None, ()))
+        last_loss, last_metrics = self._evaluation
         loss = last_loss if loss is None else loss
         if loss is None:
             raise ValueError("evaluate: expected a loss, as this model was never fitted: evaluate(x, y, loss=...)")
