@@ -79,7 +79,9 @@ from .random import seed as seed
 from .sequential import Sequential as Sequential
 from .serialization import load as load
 from .static_graph import Graph as Graph
+from .stepping import backward_steps as backward_steps
 from .tap import Tap as Tap
+from .trace import trace as trace
 from .training.callbacks import Callback as Callback
 from .training.data import batches as batches
 from .training.finite import NonFiniteError as NonFiniteError

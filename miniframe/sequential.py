@@ -107,6 +107,26 @@ class Sequential(Module):
             return self._inner(head).remove(rest)
         return self.layers.pop(self._name(name))
 
+    def split(self, at: int | str) -> tuple[Sequential, Sequential]:
+        """Two models that share nothing but the array at the boundary: the second begins with the layer ``at``.
+
+        Args:
+            at: a position, a name, or a path into an inner Sequential such as "encoder.2".
+
+        Run one after the other they are the model, forward and backward; layers are shared with the model and keep
+        their names.
+
+        >>> from miniframe import Linear, MSELoss, ReLU
+        >>> first, second = Sequential(Linear(2, 3), ReLU(), Linear(3, 1)).split(1)
+        >>> loss = MSELoss()
+        >>> value = loss(second(first(mx.ones((5, 2)))), mx.zeros((5, 1)))
+        >>> first.backward(second.backward(loss.backward())).shape
+        (5, 2)
+        """
+        from .splitting import split_sequential
+
+        return split_sequential(self, at)
+
     def _inner(self, name: str) -> Any:
         inner = self.layers[self._name(name)]
         if not hasattr(inner, "insert"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from . import rewiring
+from . import rewiring, splitting
 from .graph import Node, Placeholder, no_grad, run_layer
 from .layers.combine import Part
 from .module import EMPTY, Module, Recording
@@ -108,6 +108,14 @@ class Graph(Module):
     def remove(self, name: str) -> Module:
         """Take out the named layer, which must have one input and one output, and return it."""
         return rewiring.remove(self, name)
+
+    def split(self, at: int | str) -> tuple[Graph, Graph]:
+        """Two models that share nothing but the array at the boundary: the second begins with the layer ``at``.
+
+        Args:
+            at: the name of a layer, or its position among the layer calls. A single array must cross the cut.
+        """
+        return splitting.split_graph(self, at)
 
     def __len__(self) -> int:
         return len(self.names)
