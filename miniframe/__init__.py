@@ -76,6 +76,8 @@ from .optimizers import AdamW as AdamW
 from .optimizers import Optimizer as Optimizer
 from .optimizers import RMSprop as RMSprop
 from .random import seed as seed
+from .recorder import FlightRecorder as FlightRecorder
+from .recorder import RecorderWarning as RecorderWarning
 from .sequential import Sequential as Sequential
 from .serialization import load as load
 from .static_graph import Graph as Graph

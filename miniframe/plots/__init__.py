@@ -3,6 +3,7 @@
 A notebook shows the figure by itself; nothing opens a window. Needs matplotlib: ``pip install miniframe[figures]``.
 """
 
+from .flight import flight as flight
 from .functions import activations as activations
 from .images import feature_maps as feature_maps
 from .images import filters as filters

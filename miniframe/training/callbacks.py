@@ -32,7 +32,8 @@ class Callback:
     Attributes:
         model: the model in training; setting ``model.stop_training = True`` ends it after the current batch.
         optimizer: the optimizer in use; ``optimizer.lr`` may be assigned.
-        params: a dict with epochs, steps (None if unknown), verbose, and metrics, the names that ``logs`` will have.
+        params: a dict with epochs, steps (None if unknown), verbose, and metrics, the names that ``logs`` will have;
+            also ``step``, the training step, which holds the loss, and ``data``, what is trained on.
         keeps: names of the attributes that a checkpoint keeps; None for all that a file can hold.
 
     ``logs`` holds loss and metrics: of the batch in ``on_batch_end``, of the epoch (with val_...) in ``on_epoch_end``

@@ -134,12 +134,13 @@ class Trainable:
         look_at_fit(model, loss_function, data, validation, split=split, shuffle=shuffle, batch_size=batch_size)
 
         steps = data.steps(batch_size)
-        ranks.must_agree({"epochs": epochs, "batch_size": batch_size, "the number of batches": steps})
+        done = None if snapshot is None else snapshot.epoch
+        ranks.must_agree({"epochs": epochs, "batch_size": batch_size, "the number of batches": steps, "resume": done})
         step = _step(ranks, model, loss_function, stepper, compile, bool(measures))
         history = History()
         names = ["loss", *measures]
         names += [f"val_{name}" for name in names] if validation is not None else []
-        params = {"epochs": epochs, "steps": steps, "verbose": verbose, "metrics": names}
+        params = {"epochs": epochs, "steps": steps, "verbose": verbose, "metrics": names, "step": step, "data": data}
         hooks = CallbackList(callbacks, model, stepper, params)
         model._evaluation = (loss_function, list(metrics) if not isinstance(metrics, str) else [metrics])
         model.stop_training = False
@@ -251,6 +252,7 @@ def _run_epoch(
     for index, batch in enumerate(batches):
         hooks.call("on_batch_begin", index, {})
         value, prediction = step(*batch)
+        step.last_batch = batch
         samples = batch_samples(batch)
         means["loss"].add(value, 1 if summed else samples)
         (target,), count = ranks.part(batch[1:2])
