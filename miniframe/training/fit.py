@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..optimizers import Optimizer
 
 LOOK_TOGETHER = 16  # batches between looks where several ranks have to look at the same time
+LOOK_BYTES = 64 * 2**20  # of batches to remember between looks
 LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, and often enough to stop a NaN
 
 
@@ -69,7 +70,8 @@ class Trainable:
         Args:
             x: inputs, samples in front: MLX or NumPy arrays, lists, PyTorch tensors; a tuple of them for a model
                 with several inputs. Or, without ``y``, an iterable of batches (x, y) or (x, y, sample_weight): a
-                list, a DataLoader, a generator (for one epoch), a function that returns a generator.
+                list, a DataLoader, a generator (for one epoch), a function that returns a generator. Of those, a
+                few batches are in memory at a time, and batches of NumPy arrays are fetched on a thread.
             y: targets, one for each sample.
             loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll.
             optimizer: an Optimizer of this model, or its name.
@@ -157,8 +159,8 @@ class Trainable:
                 for epoch in range(initial_epoch, epochs):
                     hooks.call("on_epoch_begin", epoch, {})
                     rng = np.random.default_rng([seed, epoch]) if shuffle else None
-                    batches = data.epoch(batch_size, rng)
-                    logs = _run_epoch(epoch, batches, step, ranks, measures, watch, hooks, progress, interrupted)
+                    with closing(data.epoch(batch_size, rng)) as batches:
+                        logs = _run_epoch(epoch, batches, step, ranks, measures, watch, hooks, progress, interrupted)
                     if ranks.any(interrupted()):
                         history.interrupted = True
                         break
@@ -265,7 +267,8 @@ def _run_epoch(
             logs = {"loss": number(value), **joined({name: Mean(s, count) for name, s in scores.items()}, ranks)}
             hooks.call("on_batch_end", index, logs)
         now = time.perf_counter()
-        due = now - last_look > LOOK_EVERY if ranks.size == 1 else (index + 1) % LOOK_TOGETHER == 0
+        late = now - last_look > LOOK_EVERY or watch.nbytes > LOOK_BYTES
+        due = late if ranks.size == 1 else (index + 1) % LOOK_TOGETHER == 0
         if due:
             watch.look()
             progress.update(epoch, index + 1 - shown, means["loss"].value())
