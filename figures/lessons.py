@@ -5,9 +5,11 @@ compute what they show; nothing is drawn by hand, and a second run writes the sa
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # lesson 11 measures times; one core is steadier
 HERE = Path(__file__).parent
 
 
