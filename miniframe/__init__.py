@@ -17,6 +17,8 @@ from .arrays import one_hot as one_hot
 from .checking import check_gradients as check_gradients
 from .checking import compare_gradients as compare_gradients
 from .distributed import DistributedError as DistributedError
+from .drawing import draw as draw
+from .drawing import draw_steps as draw_steps
 from .graph import Input as Input
 from .graph import Node as Node
 from .graph import Variable as Variable

@@ -117,6 +117,17 @@ class Graph(Module):
         """
         return splitting.split_graph(self, at)
 
+    def draw(self, path: Any = None, values: bool | None = None) -> str:
+        """A picture of the graph as Mermaid text; given a path, written there too as .svg, .png or .mmd.
+
+        Args:
+            path: where to write it.
+            values: whether to show values and gradients of the latest pass; left out, for graphs of up to 40 nodes.
+        """
+        from .drawing import draw
+
+        return draw(self, path, values)
+
     def __len__(self) -> int:
         return len(self.names)
 
