@@ -16,11 +16,10 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.bench
-	$(BIN)/python benchmarks/time_per_epoch.py
-	$(BIN)/python benchmarks/readme_table.py
+	$(BIN)/miniframe bench --json figures/benchmark.json
 
 figures: $(VENV)/.dev
-	for script in figures/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python figures/make.py
 
 # The stamp files say which extras are installed; they are renewed when pyproject.toml changes.
 $(VENV)/.%: pyproject.toml

@@ -8,12 +8,13 @@ from importlib import metadata
 
 import mlx.core as mx
 
-from . import fast_blas
+from . import fast_blas, kept_memory
 
 
 def prepare() -> None:
-    """Called once on import: put the fast BLAS in place where there is one."""
+    """Called once on import: the fast BLAS and the keeping of memory, where they exist."""
     fast_blas.install()
+    kept_memory.install()
 
 
 def device() -> str:
@@ -45,6 +46,7 @@ def info() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": device(),
         "BLAS": blas(),
+        "freed memory": kept_memory.status(),
         "NumPy": metadata.version("numpy"),
     }
 

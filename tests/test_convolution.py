@@ -128,13 +128,17 @@ def test_both_ways_of_laying_out_windows_agree():
         assert mx.array_equal(strided, kernels.windows_as_rows(x, window))
 
 
-def test_both_ways_of_the_input_gradient_agree(monkeypatch):
-    layer = mf.Conv2d(4, 6, 3, stride=2, padding=1, groups=2)
-    x, grad = mx.array(normal(2, 7, 8, 4).astype(np.float32)), mx.array(normal(2, 4, 4, 6).astype(np.float32))
-    layer(x)
-    at_once = layer.backward(grad)
-    monkeypatch.setattr(kernels, "ONE_PRODUCT", 0)
-    close(layer.backward(grad), at_once, 1e-6)
+def test_all_ways_of_the_input_gradient_agree(monkeypatch):
+    for options in (dict(stride=2, groups=2), dict(dilation=(2, 1)), dict(padding=(2, 0))):
+        layer = mf.Conv2d(4, 6, (3, 2), **options)
+        y = layer(mx.array(normal(2, 7, 8, 4).astype(np.float32)))
+        grad = mx.array(normal(*y.shape).astype(np.float32))
+        at_once = layer.backward(grad)
+        monkeypatch.setattr(kernels, "ONE_PRODUCT", 0)
+        close(layer.backward(grad), at_once, 1e-6)
+        monkeypatch.setattr(kernels, "WIDE", 1)
+        close(layer.backward(grad), at_once, 1e-6)
+        monkeypatch.undo()
 
 
 def test_backward_can_be_vectorized():

@@ -18,6 +18,7 @@ import mlx.core as mx
 from .windows import Pair, Window
 
 ONE_PRODUCT = 1_400_000  # numbers in dY W up to which one product beats one for each position of the window
+WIDE = 32  # channels from which products of shifted views beat moving their results
 
 
 class _Vectorizing:
@@ -84,6 +85,9 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
 def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair, groups: int = 1) -> mx.array:
     """dX = dY W, added up. (N, OH, OW, O), (O, KH, KW, C / groups) -> (N, *size, C)."""
     (n, oh, ow, o), (kh, kw, c) = grad.shape, weight.shape[1:]
+    every_share = n * oh * ow * kh * kw * c * groups
+    if every_share > ONE_PRODUCT and window.stride == (1, 1) and groups == 1 and c >= WIDE:
+        return _gathered(grad, weight, window, size)
     grads = grad.reshape(-1, groups, o // groups).swapaxes(0, 1)  # (groups, windows, O / groups)
     filters = weight.reshape(groups, o // groups, kh * kw, c)
 
@@ -91,9 +95,29 @@ def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair,
         products = grads @ filters.reshape(groups, o // groups, -1)
         return products.reshape(groups, n, oh, ow, -1, c).transpose(1, 2, 3, 4, 0, 5).reshape(n, oh, ow, -1, groups * c)
 
-    if n * oh * ow * kh * kw * c * groups <= ONE_PRODUCT:
+    if every_share <= ONE_PRODUCT:
         every = shares(filters)
         pieces = [every[:, :, :, k] for k in range(kh * kw)]
     else:
         pieces = [shares(filters[:, :, k]).reshape(n, oh, ow, groups * c) for k in range(kh * kw)]
     return window.add_shifted(pieces, *size)
+
+
+def _gathered(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> mx.array:
+    """dX at stride 1, for many channels: each pixel gathers its shares, so that nothing has to be moved.
+
+    With dY filled up with zeros to the padded image's size and all pixels in one long list, the window's position
+    (i, j) sees the list shifted by i · width + j. A shifted list is a view, and products of views can be summed.
+    """
+    (n, oh, ow, o), c = grad.shape, weight.shape[-1]
+    rows, columns = window.padded_size(*size)
+    shifts = [i * columns + j for i, j in window.positions()]
+    pixels = mx.pad(grad, [(0, 0), (0, rows - oh), (0, columns - ow), (0, 0)]).reshape(-1, o)
+    count = pixels.shape[0]
+    pixels = mx.pad(pixels, [(shifts[-1], 0), (0, 0)])
+    image = mx.zeros((count, c), dtype=grad.dtype)
+    for shift, filters in zip(shifts, weight.reshape(o, -1, c).swapaxes(0, 1)):
+        start = shifts[-1] - shift
+        image = mx.addmm(image, pixels[start : start + count], filters)
+    (top, _), (left, _) = window.padding
+    return image.reshape(n, rows, columns, c)[:, top : top + size[0], left : left + size[1]]

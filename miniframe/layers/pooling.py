@@ -60,21 +60,18 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: mx.array) -> mx.array:
         self.check(x)
-        first, *others = self.window.shifted(x, fill=-math.inf)
-        y = first
-        for pixels in others:
+        y, *others = self.window.shifted(x, fill=-math.inf)
+        winner = mx.zeros(y.shape, dtype=mx.uint16)  # which position of the window holds y
+        for k, pixels in enumerate(others, start=1):
+            winner = mx.maximum(winner, (pixels > y) * mx.array(k, dtype=mx.uint16))  # k grows: the latest is largest
             y = mx.maximum(y, pixels)
-        self.saved = x, y
+        self.saved = winner, x.shape
         return y
 
     def backward(self, grad_output: mx.array) -> mx.array:
-        x, y = self.saved
-        pieces, unclaimed = [], mx.array(True)
-        for pixels in self.window.shifted(x, fill=-math.inf):
-            winner = (pixels == y) & unclaimed
-            unclaimed = unclaimed & ~winner
-            pieces.append(mx.where(winner, grad_output, 0))
-        return self.window.add_shifted(pieces, *x.shape[1:3])
+        winner, (_, height, width, _) = self.saved
+        pieces = [grad_output * (winner == k) for k in range(math.prod(self.window.kernel))]
+        return self.window.add_shifted(pieces, height, width)
 
 
 class AvgPool2d(_Pool2d):

@@ -1,0 +1,199 @@
+"""Convolutional networks in miniframe and in PyTorch eager, taking turns in one process on the CPU.
+
+    python benchmarks/vision.py [--rounds 9] [--only lenet]     # writes results/vision.json
+
+Three comparisons: a training step of LeNet, VGG16's thirteen convolutions forwards and backwards one by one, and
+VGG16's answer to a single image. Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import torch
+
+import miniframe as mf
+from miniframe.models.vgg import VGG16 as STAGES
+from miniframe.training.step import Step
+
+Run = Callable[[], object]
+
+# VGG16's convolutions: (image size, input channels, output channels), and how many of them there are
+VGG16 = {
+    (224, 3, 64): 1,
+    (224, 64, 64): 1,
+    (112, 64, 128): 1,
+    (112, 128, 128): 1,
+    (56, 128, 256): 1,
+    (56, 256, 256): 2,
+    (28, 256, 512): 1,
+    (28, 512, 512): 2,
+    (14, 512, 512): 3,
+}
+
+
+def take_turns(runs: dict[str, Run], rounds: int, repeat: int = 1) -> dict[str, float]:
+    """Milliseconds of each run: the median over rounds, in each of which all have a turn of ``repeat`` runs."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(rounds + 1):
+        for name in list(runs) if turn % 2 else list(reversed(runs)):
+            time.sleep(0.01)  # the other's threads go to sleep
+            runs[name]()
+            start = time.perf_counter()
+            for _ in range(repeat):
+                runs[name]()
+            if turn:  # the first round warms up
+                times[name].append((time.perf_counter() - start) / repeat * 1e3)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {**medians, "ratio": medians["miniframe"] / medians["torch"]}
+
+
+def torch_lenet() -> torch.nn.Module:
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def wide_lenet() -> mf.Module:
+    """The same figure with the channels that tutorials use today."""
+    return mf.Sequential(
+        mf.Conv2d(1, 32, 3), mf.ReLU(), mf.MaxPool2d(2), mf.Conv2d(32, 64, 3), mf.ReLU(), mf.MaxPool2d(2),
+        mf.Flatten(), mf.Linear(1600, 128), mf.ReLU(), mf.Linear(128, 10),
+    )  # fmt: skip
+
+
+def torch_wide_lenet() -> torch.nn.Module:
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(1600, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+
+
+def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[str, float]:
+    """One step on 100 images 28x28x1: forward, cross-entropy, backward, SGD with momentum."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(100, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, size=100)
+    x, y = mx.array(images), mx.array(labels.astype(np.int32))
+    step = Step(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.01, momentum=0.9))
+
+    tx, ty = torch.tensor(images.transpose(0, 3, 1, 2).copy()), torch.tensor(labels)
+    loss, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.SGD(twin.parameters(), lr=0.01, momentum=0.9)
+
+    def torch_step() -> None:
+        optimizer.zero_grad()
+        loss(twin(tx), ty).backward()
+        optimizer.step()
+
+    def own_step() -> None:
+        mx.eval(step(x, y))
+        mx.eval([p.value for p in model.parameters()])
+
+    return take_turns({"miniframe": own_step, "torch": torch_step}, rounds, repeat=10)
+
+
+def convolution(size: int, channels: int, filters: int, rounds: int) -> dict[str, float]:
+    """One 3x3 convolution of one image with padding 1, forward and backward; the first layer skips the image's."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(1, size, size, channels)).astype(np.float32)
+    upstream = rng.normal(size=(1, size, size, filters)).astype(np.float32)
+    wanted = channels > 3
+
+    layer, x, dy = mf.Conv2d(channels, filters, 3, padding=1), mx.array(image), mx.array(upstream)
+
+    def own() -> None:
+        layer.zero_grad()
+        y = layer(x)
+        dx = layer.backward(dy)
+        mx.eval(y, layer.weight.grad, layer.bias.grad, *([dx] if wanted else []))
+
+    twin = torch.nn.Conv2d(channels, filters, 3, padding=1)
+    tx = torch.tensor(image.transpose(0, 3, 1, 2).copy(), requires_grad=wanted)
+    tdy = torch.tensor(upstream.transpose(0, 3, 1, 2).copy())
+
+    def other() -> None:
+        twin.zero_grad()
+        tx.grad = None
+        twin(tx).backward(tdy)
+
+    return take_turns({"miniframe": own, "torch": other}, rounds)
+
+
+def inference(rounds: int) -> dict[str, float]:
+    """VGG16's logits of one 224x224 image."""
+    nn = torch.nn
+    layers, channels = [], 3
+    for stage in STAGES:
+        for filters in stage:
+            layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU()]
+            channels = filters
+        layers.append(nn.MaxPool2d(2))
+    layers += [nn.Flatten(), nn.Linear(25088, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+    twin, model = nn.Sequential(*layers).eval(), mf.models.vgg16().eval()
+    mx.eval([p.value for p in model.parameters()])
+    image = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
+    x, tx = mx.array(image), torch.tensor(image.transpose(0, 3, 1, 2).copy())
+
+    def own() -> None:
+        with mf.no_grad():
+            mx.eval(model(x))
+
+    def other() -> None:
+        with torch.inference_mode():
+            twin(tx)
+
+    return take_turns({"miniframe": own, "torch": other}, rounds)
+
+
+def show(name: str, result: dict[str, float]) -> None:
+    print(f"{name:<44} {result['miniframe']:9.2f} {result['torch']:9.2f} {result['ratio']:7.2f}", flush=True)
+
+
+def run(rounds: int, only: str | None) -> dict[str, dict[str, float]]:
+    """All comparisons, by name."""
+    results: dict[str, dict[str, float]] = {}
+
+    def add(name: str, measure: Callable[[], dict[str, float]]) -> None:
+        if only is None or only in name:
+            results[name] = measure()
+            show(name, results[name])
+
+    print(f"{'milliseconds (median)':<44} {'miniframe':>9} {'torch':>9} {'ratio':>7}")
+    add("lenet step, batch 100", lambda: training_step(mf.models.lenet(), torch_lenet(), rounds))
+    add("lenet step with 32 and 64 channels", lambda: training_step(wide_lenet(), torch_wide_lenet(), rounds))
+    for (size, channels, filters), count in VGG16.items():
+        name = f"vgg16 conv {size}x{size}, {channels} -> {filters}"
+        add(name, lambda shape=(size, channels, filters): convolution(*shape, rounds))  # type: ignore[misc]
+        if name in results:
+            results[name]["count"] = count
+    convolutions = [result for name, result in results.items() if "conv" in name]
+    if convolutions:
+        totals = {side: sum(r[side] * r["count"] for r in convolutions) for side in ("miniframe", "torch")}
+        results["vgg16 convolutions"] = {**totals, "ratio": totals["miniframe"] / totals["torch"]}
+        show("vgg16 convolutions, all 13", results["vgg16 convolutions"])
+    add("vgg16 inference, one image", lambda: inference(rounds))
+    return results
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", help="part of a comparison's name: lenet, conv, inference, 56x56")
+    options = parser.parse_args()
+    mx.set_default_device(mx.cpu)
+    results = run(options.rounds, options.only)
+    if options.only is None:
+        machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
+        path = Path(__file__).parent / "results" / "vision.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"machine": machine, "milliseconds": results}, indent=1) + "\n")
+        print(f"wrote {path}")

@@ -1,0 +1,34 @@
+"""Freed memory is kept where glibc allows it, and on request is not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import miniframe as mf, mlx.core as mx, resource
+from miniframe import kept_memory
+for _ in range(2):
+    mx.eval(mx.ones((16, 2**20)))  # 64 MB
+    mx.synchronize()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    mx.eval(mx.ones((16, 2**20)))
+    mx.synchronize()
+print(kept_memory.status(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, sep=";")
+"""
+
+
+def run(keep):
+    environment = {**os.environ, "MINIFRAME_KEEP_MEMORY": keep}
+    done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
+    status, faults = done.stdout.strip().split(";")
+    return status, int(faults)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_arrays_reuse_the_pages_of_freed_ones_unless_switched_off():
+    kept, returned = run("1"), run("0")
+    assert kept[0] == "kept for the next ones" and returned[0] == "returned to the system"
+    assert kept[1] < 0.5 * returned[1]
