@@ -3,6 +3,7 @@
 from . import backend as _backend
 from . import datasets as datasets
 from . import distributed as distributed
+from . import explain as explain
 from . import initializers as initializers
 from . import losses as losses
 from . import metrics as metrics

@@ -14,7 +14,6 @@ import numpy as np
 SHAPE_NAMES = ("circle", "square", "triangle")
 SIZE = 32  # pixels along each side
 SAMPLES = 3  # each pixel is the mean of 3 x 3 points, which smooths the edges
-CONTRAST = 0.35  # least distance between the colours of object and ground
 CHUNK = 500  # images drawn at once
 
 
@@ -54,7 +53,7 @@ def shapes(n: int, seed: int = 0, noise: float = 0.03, boxes: bool = False) -> t
 def _cover(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """How much of each pixel the object covers, 0 to 1: (n, 32, 32)."""
     n = len(labels)
-    radius = rng.uniform(7, 12, size=(n, 1, 1))  # of the circle around the object
+    radius = rng.uniform(8, 13, size=(n, 1, 1))  # of the circle around the object
     centre = rng.uniform(radius + 1, SIZE - 1 - radius, size=(2, n, 1, 1))
     angle = rng.uniform(0, 2 * math.pi, size=(n, 1, 1))
     steps = (np.arange(SIZE * SAMPLES) + 0.5) / SAMPLES
@@ -76,11 +75,5 @@ def _boxes(cover: np.ndarray) -> np.ndarray:
 
 
 def _colours(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Colours of ground and object, (n, 1, 1, 3) each, far enough apart to be seen."""
-    ground, colour = rng.random((n, 1, 1, 3)), rng.random((n, 1, 1, 3))
-    close = np.arange(n)
-    while len(close):
-        distance = np.sqrt(((ground - colour)[close] ** 2).sum(axis=-1)).reshape(-1)
-        close = close[distance < CONTRAST]
-        colour[close] = rng.random((len(close), 1, 1, 3))
-    return ground, colour
+    """Colours of ground and object, (n, 1, 1, 3) each: any hue, the ground dark, the object bright."""
+    return rng.uniform(0, 0.35, size=(n, 1, 1, 3)), rng.uniform(0.45, 1, size=(n, 1, 1, 3))
