@@ -16,10 +16,11 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.bench
-	$(BIN)/miniframe bench --json figures/benchmark.json
+	$(BIN)/python benchmarks/time_per_epoch.py
+	$(BIN)/python benchmarks/readme_table.py
 
 figures: $(VENV)/.dev
-	$(BIN)/python figures/make.py
+	for script in figures/*.py; do $(BIN)/python $$script || exit 1; done
 
 # The stamp files say which extras are installed; they are renewed when pyproject.toml changes.
 $(VENV)/.%: pyproject.toml

@@ -7,6 +7,7 @@ miniframe's own and those that were registered, so nothing from a file is ever e
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 
 from .graph import Node, Placeholder, ancestors
+from .layers.windows import Window
 from .module import Buffer, Module, Parameter
 
 M = TypeVar("M", bound=type[Module])
@@ -96,6 +98,10 @@ class _Describer:
             return {"ellipsis": None}
         if isinstance(value, mx.Dtype):
             return {"dtype": str(value).split(".")[-1]}
+        if isinstance(value, Window):
+            return {"window": self.encode(dataclasses.astuple(value), path)}
+        if isinstance(value, Placeholder):
+            return {"placeholder": [self.encode(value.shape, path), self.encode(value.dtype, path)]}
         if isinstance(value, (mx.array, np.ndarray)):
             return {"array": self.store(mx.array(value), f"array.{len(self.arrays)}")}
         if isinstance(value, Buffer):
@@ -133,7 +139,8 @@ class _Describer:
         place = self.places[id(module)] = len(self.modules)
         self.modules.append(entry)
         for name, value in vars(module).items():
-            if not (name.startswith("_") and hasattr(cls, name)):  # such a private attribute is a passing state
+            passing = name.startswith("_") and hasattr(cls, name)  # state for the moment, unless it is plain
+            if not passing or isinstance(value, (bool, int, float, str)):
                 entry["attributes"][name] = self.encode(value, f"{path}.{name}")
         return place
 
@@ -215,6 +222,10 @@ class _Rebuilder:
             return {self.decode(key): self.decode(item) for key, item in content}
         if kind in ("slice", "range"):
             return slice(*content) if kind == "slice" else range(*content)
+        if kind == "window":
+            return Window(*self.decode(content))
+        if kind == "placeholder":
+            return Placeholder(*(self.decode(item) for item in content))
         if kind == "ellipsis":
             return Ellipsis
         if kind == "dtype":

@@ -1,4 +1,4 @@
-"""The command line: ``miniframe demo``, ``miniframe info``, ``miniframe bench``."""
+"""The command line: ``miniframe demo``, ``info``, ``bench``, ``exercises`` and ``check``."""
 
 from __future__ import annotations
 
@@ -30,16 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--figure", default=None, metavar="FILE", help="draw them into FILE")
     bench.set_defaults(run=_bench)
 
+    from .exercises.commands import add_commands
+
+    add_commands(commands)
+
     options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
         return 2
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except (ValueError, OSError, ImportError) as error:
         print(f"miniframe {options.command}: {error}", file=sys.stderr)
         return 1
-    return 0
+    return status or 0
 
 
 def _version() -> str:

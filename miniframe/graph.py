@@ -73,7 +73,7 @@ class Node(Operators):
     def run(self) -> None:
         """Compute ``value`` from the values of the inputs, and keep what backward needs."""
         assert self.module is not None
-        self.value = self.module.forward(*[node.value for node in self.inputs])
+        self.value = run_layer(self.module, [node.value for node in self.inputs])
         self.saved = self.module._saved
 
     def backward(self, grad: Any = None) -> None:
@@ -203,7 +203,7 @@ def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
             module._saved = EMPTY
     ready = all(node.value is not None for node in nodes)
     if ready and not Recording.on:
-        value = module.forward(*[node.value for node in nodes])
+        value = run_layer(module, [node.value for node in nodes])
         module._saved = EMPTY
         return tuple(_forgotten(part) for part in value) if isinstance(value, tuple) else _forgotten(value)
     node = Node(module=module, inputs=nodes)
@@ -211,6 +211,17 @@ def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
         node.run()
     several = len(node.value) if isinstance(node.value, tuple) else module.output_count
     return node if several is None else tuple(call_on_nodes(Part(index), (node,)) for index in range(several))
+
+
+def run_layer(module: Module, values: Sequence[Any]) -> Any:
+    """``module.forward``; an error that MLX raises gets the name of the layer and the shapes it was called with."""
+    try:
+        return module.forward(*values)
+    except ValueError as error:
+        if not str(error).startswith("["):
+            raise
+        shapes = ", ".join(str(getattr(value, "shape", value)) for value in values)
+        raise ValueError(f"{module.title()}: got {shapes}; {error}") from error
 
 
 def _forgotten(value: mx.array) -> Node:

@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 
 from .arrays import as_array, is_floating
+from .layers.convolution_kernels import vectorizing
 from .losses import Loss
 from .module import Module
 from .untouched import untouched
@@ -130,7 +131,8 @@ def _needs_whole_batch(model: Module, inputs: list[mx.array]) -> bool:
 def _for_each(function: Callable[..., list[mx.array]], *arrays: mx.array) -> list[mx.array]:
     """The function of every item along the first axis: in one vectorized call, or one by one where MLX cannot."""
     try:
-        return mx.vmap(function)(*arrays)
+        with vectorizing():
+            return mx.vmap(function)(*arrays)
     except ValueError:
         results = []
         for items in zip(*arrays):

@@ -6,7 +6,7 @@ Buffer, so that a training step is a function from cell values to cell values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
@@ -332,3 +332,13 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _inside(f"{name}.{key}", item)
+
+
+def free_name(module: Module, taken: Container[str]) -> str:
+    """The module's own name or, in small letters, that of its class, with the first number that nobody has."""
+    base = name = module._given_name or type(module).__name__.lower()
+    number = 1
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name

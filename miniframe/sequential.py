@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import mlx.core as mx
 
-from .module import Module
+from .module import Module, free_name
 
 
 class Sequential(Module):
@@ -78,6 +78,60 @@ class Sequential(Module):
             raise ValueError(f"Sequential: there is already a layer named {name!r}")
         self._add(name, layer)
         return self
+
+    def insert(self, after: int | str | None, layer: Module, name: str | None = None) -> Sequential:
+        """Put a module behind the one at ``after``, leaving all other names as they are; returns the model.
+
+        Args:
+            after: a position, a name, or a path into an inner Sequential such as "encoder.0"; None for the front.
+            layer: the module, for instance a Tap.
+            name: of the new module; by default that of its class, with a number where it is taken.
+        """
+        if isinstance(after, str) and "." in after and after not in self.layers:
+            head, rest = after.split(".", 1)
+            self._inner(head).insert(rest, layer, name)
+            return self
+        place = 0 if after is None else list(self.layers).index(self._name(after)) + 1
+        name = free_name(layer, self.layers) if name is None else name
+        if name in self.layers:
+            raise ValueError(f"Sequential: there is already a layer named {name!r}")
+        before = list(self.layers.items())
+        self._add(name, layer)
+        self.layers = dict([*before[:place], (name, layer), *before[place:]])
+        return self
+
+    def remove(self, name: int | str) -> Module:
+        """Take out the module with this position, name or path, and return it."""
+        if isinstance(name, str) and "." in name and name not in self.layers:
+            head, rest = name.split(".", 1)
+            return self._inner(head).remove(rest)
+        return self.layers.pop(self._name(name))
+
+    def split(self, at: int | str) -> tuple[Sequential, Sequential]:
+        """Two models that share nothing but the array at the boundary: the second begins with the layer ``at``.
+
+        Args:
+            at: a position, a name, or a path into an inner Sequential such as "encoder.2".
+
+        Run one after the other they are the model, forward and backward; layers are shared with the model and keep
+        their names.
+
+        >>> from miniframe import Linear, MSELoss, ReLU
+        >>> first, second = Sequential(Linear(2, 3), ReLU(), Linear(3, 1)).split(1)
+        >>> loss = MSELoss()
+        >>> value = loss(second(first(mx.ones((5, 2)))), mx.zeros((5, 1)))
+        >>> first.backward(second.backward(loss.backward())).shape
+        (5, 2)
+        """
+        from .splitting import split_sequential
+
+        return split_sequential(self, at)
+
+    def _inner(self, name: str) -> Any:
+        inner = self.layers[self._name(name)]
+        if not hasattr(inner, "insert"):
+            raise TypeError(f"Sequential: expected a Sequential or Graph at {name!r}, got {inner.title()}")
+        return inner
 
     def children(self) -> Iterator[tuple[str, Any]]:
         yield from self.layers.items()

@@ -93,6 +93,15 @@ class Stored:
         hidden = ("private.", "array.")  # what only the architecture of a whole model refers to
         return put_weights(self, {n: a for n, a in arrays.items() if not n.startswith(hidden)}, strict, str(path))
 
+    def export(self, path: Where, example: Any) -> None:
+        """Write the forward pass to an MLX function file, which runs without miniframe, for any batch size.
+
+        See :func:`miniframe.exporting.export`.
+        """
+        from .exporting import export
+
+        export(self, path, example)  # type: ignore[arg-type]  # a Module always
+
 
 def load(path: Where) -> Any:
     """The model that ``model.save(path)`` wrote, rebuilt without the code that built it.

@@ -8,7 +8,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from .graph import Node, Placeholder, no_grad
+from . import rewiring, splitting
+from .graph import Node, Placeholder, no_grad, run_layer
 from .layers.combine import Part
 from .module import EMPTY, Module, Recording
 from .naming import name_nodes, top_layers
@@ -93,6 +94,40 @@ class Graph(Module):
         known = difflib.get_close_matches(str(name), self.names, n=5) or list(self.names)[:20]
         raise KeyError(f"Graph: no node {name!r}; known: {', '.join(known)}")
 
+    def insert(self, after: str, layer: Module, name: str | None = None) -> Graph:
+        """Put a layer with one input and output, such as a Tap, behind the named node; returns the graph.
+
+        Args:
+            after: the name of a layer call or an input; everything that used its value now uses the layer's output.
+            layer: the module.
+            name: of the new layer; by default that of its class, with a number where it is taken.
+        """
+        rewiring.insert(self, after, layer, name)
+        return self
+
+    def remove(self, name: str) -> Module:
+        """Take out the named layer, which must have one input and one output, and return it."""
+        return rewiring.remove(self, name)
+
+    def split(self, at: int | str) -> tuple[Graph, Graph]:
+        """Two models that share nothing but the array at the boundary: the second begins with the layer ``at``.
+
+        Args:
+            at: the name of a layer, or its position among the layer calls. A single array must cross the cut.
+        """
+        return splitting.split_graph(self, at)
+
+    def draw(self, path: Any = None, values: bool | None = None) -> str:
+        """A picture of the graph as Mermaid text; given a path, written there too as .svg, .png or .mmd.
+
+        Args:
+            path: where to write it.
+            values: whether to show values and gradients of the latest pass; left out, for graphs of up to 40 nodes.
+        """
+        from .drawing import draw
+
+        return draw(self, path, values)
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -130,7 +165,7 @@ class Graph(Module):
                 calls.append((given.get(node.index, node.value), EMPTY))
                 continue
             arguments = [calls[position][0] for position in sources]
-            value = module(*arguments) if on_nodes else module.forward(*arguments)
+            value = module(*arguments) if on_nodes else run_layer(module, arguments)
             calls.append((value, module._saved))
             if not Recording.on:
                 module._saved = EMPTY

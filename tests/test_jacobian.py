@@ -39,7 +39,7 @@ def array(*shape, seed=0):
 
 
 def mlp():
-    return mf.Sequential(mf.Linear(3, 4), mf.Tanh(), mf.Linear(4, 2), mf.Softmax())
+    return mf.Sequential(mf.Linear(3, 4), mf.Tanh(), mf.Linear(4, 2), mf.Sigmoid())
 
 
 @pytest.mark.parametrize("make", [mlp, Residual, lambda: mf.Softmax(), lambda: mf.Reshape(3, 1)])
@@ -130,6 +130,17 @@ def test_per_sample_gradients_leave_the_model_as_it_was_and_skip_frozen_paramete
     assert all(p.grad is None for p in model.parameters()) and mf.random.get_state() == state
     with pytest.raises(RuntimeError, match="backward needs a forward first"):
         model.backward(array(4, 2))
+
+
+def test_per_sample_gradients_of_a_convolutional_model():
+    model = mf.Sequential(mf.Conv2d(2, 3, 3), mf.ReLU(), mf.MaxPool2d(2), mf.Flatten(), mf.Linear(12, 4))
+    x, labels = array(5, 6, 6, 2), mx.array([0, 3, 1, 1, 2])
+    loss = mf.CrossEntropyLoss()
+    found = mf.per_sample_gradients(model, loss, x, labels)
+    loss(model(x), labels)
+    model.backward(loss.gradient())
+    for name, p in model.named_parameters():
+        close(found[name].mean(axis=0), p.grad, 1e-6)
 
 
 def test_inputs_of_different_lengths_are_an_error():

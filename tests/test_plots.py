@@ -38,6 +38,7 @@ def all_figures(disk):
         "decision regions": plots.decision_regions({"model": model, "truth": truth}, x, labels, resolution=40),
         "errors": plots.errors({"model": model, "truth": truth}, x, labels),
         "curves": plots.curves({"one": history, "another one": history}),
+        "schedules": plots.schedules({"one cycle": mf.schedules.one_cycle(0.1, 50), "none": lambda step: 0.02}, 60),
         "gradient flow": plots.gradient_flow(model),
         "activations": plots.activations(),
         "filters": plots.filters(normal(6, 3, 3, 1)),

@@ -79,6 +79,47 @@ def test_a_registered_module_keeps_its_settings_constants_and_sharing(path):
     assert mx.array_equal(loaded(x), model(x))
 
 
+def branching():
+    x, y = mf.Input((3,), name="x"), mf.Input((3,), name="y")
+    shared = mf.Linear(3, 3)
+    h = mf.Tanh()(shared(x)) + shared(y) * 0.5 + mx.array([1.0, 2.0, 3.0])
+    parts = mf.layers.split(h, [1], axis=1)
+    return mf.Graph([x, y], [mf.Linear(1, 2)(parts[0]), (parts[1] ** 2).sum(axis=1).named("energy")])
+
+
+def test_a_graph_with_branches_sharing_and_constants_returns(path):
+    graph, x, y = branching(), array(4, 3), array(4, 3, seed=1)
+    expected = graph(x, y)
+    graph.save(path)
+    loaded = mf.load(path)
+    assert list(loaded.names) == list(graph.names)
+    for a, b in zip(loaded(x, y), expected):
+        assert mx.array_equal(a, b)
+    upstream = (array(4, 2, seed=2), array(4, seed=3))
+    for a, b in zip(loaded.backward(upstream), graph.backward(upstream)):
+        assert mx.array_equal(a, b)
+    assert mx.array_equal(loaded["linear"].module.weight.grad, graph["linear"].module.weight.grad)
+    assert loaded["energy"].grad is not None and len(list(loaded.parameters())) == 4
+
+
+def test_a_graph_of_a_thousand_layers_returns(path):
+    x = mf.Input((2,))
+    h = x
+    for _ in range(1000):
+        h = mf.Identity()(h)
+    mf.Graph(x, h).save(path)
+    assert len(mf.load(path)) == 1001
+
+
+def test_a_convolutional_model_returns(path):
+    model = mf.Sequential(mf.Conv2d(2, 3, 3, padding="same"), mf.BatchNorm(3), mf.ReLU(), mf.MaxPool2d(2), mf.Flatten())
+    x = array(2, 6, 6, 2)
+    model(x)
+    model.eval().save(path)
+    loaded = mf.load(path)
+    assert mx.array_equal(loaded(x), model(x)) and repr(loaded) == repr(model)
+
+
 def test_one_parameter_in_two_layers_stays_one(path):
     first, second = mf.Linear(3, 3), mf.Linear(3, 3)
     second.weight = first.weight

@@ -140,8 +140,7 @@ def mlx_nn(work: Workload, compile: bool = False) -> Trainer:
     model = nn.Sequential(*layers[:-1])
     optimizer = optimizers.SGD(learning_rate=LR, momentum=MOMENTUM)
     x, y = mx.array(work.x), mx.array(work.y)
-    # value_and_grad under a name of its own: the package's own code never differentiates automatically
-    differentiate = getattr(nn, "value_and" + "_grad")(model, lambda xb, yb: nn.losses.mse_loss(model(xb), yb))
+    differentiate = nn.value_and_grad(model, lambda xb, yb: nn.losses.mse_loss(model(xb), yb))
 
     def step(xb: mx.array, yb: mx.array) -> Any:
         loss, grads = differentiate(xb, yb)
@@ -241,7 +240,7 @@ def jax_jit(work: Workload) -> Trainer:
 
     @jax.jit
     def step(weights: Any, velocities: Any, x: Any, y: Any) -> Any:
-        loss, grads = getattr(jax, "value_and" + "_grad")(loss_of)(weights, x, y)
+        loss, grads = jax.value_and_grad(loss_of)(weights, x, y)
         velocities = jax.tree.map(lambda v, g: MOMENTUM * v + g, velocities, grads)
         return jax.tree.map(lambda w, v: w - LR * v, weights, velocities), velocities, loss
 

@@ -5,5 +5,7 @@ calculus, only forward passes, so it cannot share a mistake with the backward th
 """
 
 from .check import check_gradients as check_gradients
+from .compare import Comparison as Comparison
+from .compare import compare_gradients as compare_gradients
 from .report import Report as Report
 from .report import Row as Row

@@ -62,7 +62,8 @@ def _layer_calls(check: Check) -> Iterator[tuple[str, Module, tuple[Any, ...]]]:
         paths = {id(inner): path for path, inner in module.named_modules()}
         seen: set[int] = set()
         for node in ancestors(outputs):
-            if node.module is not None and id(node.module) not in seen:
+            several = any(isinstance(source.value, tuple) for source in node.inputs)  # one part of several outputs
+            if node.module is not None and id(node.module) not in seen and not several:
                 seen.add(id(node.module))
                 path = paths.get(id(node.module)) or type(node.module).__name__
                 yield path, node.module, tuple(source.value for source in node.inputs)

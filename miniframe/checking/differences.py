@@ -13,7 +13,7 @@ ACTIVATION_BYTES = 128 * 2**20  # the cap on what one call's forward passes may 
 
 
 def slopes(
-    function: Callable[[mx.array], mx.array], value: mx.array, bytes_per_call: int
+    function: Callable[[mx.array], mx.array], value: mx.array, bytes_per_call: int, step: float = STEP
 ) -> tuple[np.ndarray, np.ndarray]:
     """The slopes (f(w + h) - f(w)) / h and (f(w) - f(w - h)) / h for every element w of ``value``.
 
@@ -21,6 +21,7 @@ def slopes(
         function: from the value to f(value) - f(now), one number.
         value: float64, where the slopes are taken.
         bytes_per_call: what one call of the function needs, for the cap on memory.
+        step: h.
     """
     flat = np.array(value, dtype=np.float64).reshape(-1)
     chunk = min(flat.size, VALUE_BYTES // (16 * max(flat.size, 1)), ACTIVATION_BYTES // (2 * max(bytes_per_call, 1)))
@@ -31,7 +32,7 @@ def slopes(
         chosen = np.arange(start, min(start + chunk, flat.size))
         k = len(chosen)
         upper, lower = (np.arange(k), chosen), (np.arange(k, 2 * k), chosen)
-        perturbed[upper], perturbed[lower] = flat[chosen] + STEP, flat[chosen] - STEP
+        perturbed[upper], perturbed[lower] = flat[chosen] + step, flat[chosen] - step
         h_right = perturbed[upper] - flat[chosen]  # what rounding made of the step
         h_left = flat[chosen] - perturbed[lower]
         batch = mx.array(perturbed[: 2 * k].reshape(2 * k, *value.shape), dtype=mx.float64)

@@ -3,6 +3,7 @@
 A notebook shows the figure by itself; nothing opens a window. Needs matplotlib: ``pip install miniframe[figures]``.
 """
 
+from .flight import flight as flight
 from .functions import activations as activations
 from .images import feature_maps as feature_maps
 from .images import filters as filters
@@ -12,3 +13,4 @@ from .points import errors as errors
 from .scores import confusion_matrix as confusion_matrix
 from .training import curves as curves
 from .training import gradient_flow as gradient_flow
+from .training import schedules as schedules

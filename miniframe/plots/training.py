@@ -1,4 +1,4 @@
-"""What happens during a training: the curves over the epochs, and how large each layer's gradient is."""
+"""What happens during a training: curves over the epochs, learning rates, and how large each layer's gradient is."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ def curves(histories: Any, quantities: Any = None, log: bool | None = None) -> F
         wanted = f"no {unknown[0]!r} in the history" if unknown else "an empty history"
         raise ValueError(f"curves: {wanted}; it has {', '.join(found) or 'nothing'}")
     figure, axes = sheet(1, len(names), (1.35 * PANEL * len(names), PANEL))
+    validated = any(key.startswith("val_") for run in runs.values() for key in run)
     for ax, name in zip(axes.flat, names):
         for index, (run_name, run) in enumerate(runs.items()):
             style = {"color": COLOURS[index % len(COLOURS)], "linewidth": 3.0 if len(runs) > 1 and index == 0 else 1.4}
             for key, dashes, kind in ((name, "-", "training"), (f"val_{name}", "--", "validation")):
                 if key in run:
-                    label = f"{run_name}, {kind}" if run_name else kind
+                    label = ", ".join(word for word in (run_name, kind if validated or not run_name else "") if word)
                     _line(ax, run[key], label, linestyle=dashes, **style)
         if _falls_far(ax) if log is None else log:
             ax.set_yscale("log")
@@ -69,6 +70,32 @@ def _runs(histories: Any) -> dict[str, dict[str, list[float]]]:
     if "" not in runs and not all(isinstance(run, dict) for run in runs.values()):
         return {"": numbers(histories)}  # it was one history: quantities, not runs
     return runs
+
+
+def schedules(schedules: Any, steps: int) -> Figure:
+    """The learning rate over the first steps of one schedule, or of several.
+
+    Args:
+        schedules: any function from the number of steps to a rate, or a dict of several with their names.
+        steps: how many; at least 1.
+
+    >>> from miniframe.schedules import cosine, step
+    >>> schedules({"cosine": cosine(0.1, 100), "steps": step(0.1, 30)}, 120).axes[0].get_ylabel()
+    'learning rate'
+    """
+    if steps < 1:
+        raise ValueError(f"schedules: expected at least 1 step, got {steps}")
+    several = named(schedules)
+    figure, axes = sheet(1, 1, (1.6 * PANEL, PANEL))
+    ax = axes[0, 0]
+    for index, (name, schedule) in enumerate(several.items()):
+        rates = [schedule(step) for step in range(steps)]
+        ax.plot(range(steps), rates, color=COLOURS[index % len(COLOURS)], label=name or repr(schedule))
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("steps taken")
+    ax.set_ylabel("learning rate")
+    legend(ax)
+    return figure
 
 
 def gradient_flow(model: Module, title: str = "") -> Figure:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import mlx.core as mx
+import numpy as np
+
 if TYPE_CHECKING:
     from ..module import Module
+    from ..optimizers import Optimizer
 
 Logs = dict[str, float]
 
@@ -19,19 +23,37 @@ HOOKS = (
     "on_batch_end",
 )
 
+GIVEN = ("model", "optimizer", "params")  # the attributes that fit sets
+
 
 class Callback:
     """Subclass and define the moments of interest; a method ``on_...`` that is not one of them is refused.
 
     Attributes:
         model: the model in training; setting ``model.stop_training = True`` ends it after the current batch.
-        params: a dict with epochs, steps (None if unknown) and verbose.
+        optimizer: the optimizer in use; ``optimizer.lr`` may be assigned.
+        params: a dict with epochs, steps (None if unknown), verbose, and metrics, the names that ``logs`` will have;
+            also ``step``, the training step, which holds the loss, and ``data``, what is trained on.
+        keeps: names of the attributes that a checkpoint keeps; None for all that a file can hold.
 
-    ``logs`` holds loss and metrics: of the batch in ``on_batch_end``, of the epoch (with val_...) in ``on_epoch_end``.
+    ``logs`` holds loss and metrics: of the batch in ``on_batch_end``, of the epoch (with val_...) in ``on_epoch_end``
+    and, of the last epoch, in ``on_train_end``.
+
+    >>> class Announce(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         print(f"epoch {epoch} is done")
+    >>> import miniframe as mf
+    >>> model = mf.Linear(1, 1)
+    >>> data = mx.ones((4, 1)), mx.ones((4, 1))
+    >>> history = model.fit(*data, loss="mse", optimizer="sgd", epochs=2, callbacks=[Announce()], verbose=0)
+    epoch 0 is done
+    epoch 1 is done
     """
 
     model: Module
+    optimizer: Optimizer
     params: dict[str, Any]
+    keeps: tuple[str, ...] | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
@@ -51,15 +73,28 @@ class Callback:
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch. Defining it makes fit wait for every batch, so that the numbers can be read."""
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback: plain numbers, text, arrays, and lists, tuples, dicts of them."""
+        if self.keeps is not None:
+            return {name: getattr(self, name) for name in self.keeps}
+        return {name: value for name, value in vars(self).items() if name not in GIVEN and _is_plain(value)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` gave; called after ``on_train_begin`` when a training is resumed."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
 
 class CallbackList:
     """Calls each hook on those callbacks that define it, in order."""
 
-    def __init__(self, callbacks: Iterable[Callback], model: Module, params: dict[str, Any]) -> None:
+    def __init__(
+        self, callbacks: Iterable[Callback], model: Module, optimizer: Optimizer, params: dict[str, Any]
+    ) -> None:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             check_hooks(callback)
-            callback.model, callback.params = model, params
+            callback.model, callback.optimizer, callback.params = model, optimizer, params
         self._hooks = {hook: [getattr(c, hook) for c in self.callbacks if _defines(c, hook)] for hook in HOOKS}
 
     def wants(self, hook: str) -> bool:
@@ -74,6 +109,15 @@ class CallbackList:
 
 def _defines(callback: Callback, hook: str) -> bool:
     return getattr(type(callback), hook, None) is not getattr(Callback, hook) or hook in vars(callback)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a file can hold it."""
+    if isinstance(value, dict):
+        return all(_is_plain(part) for item in value.items() for part in item)
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float, str, mx.array, np.ndarray, np.generic))
 
 
 def check_hooks(callback: Any) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 from ..arrays import as_array, is_floating
+from .prefetch import read_ahead
 
 Batch = tuple[Any, ...]  # (x, y) or (x, y, sample_weight); x may be a tuple of arrays
+Batches = Generator[Batch, None, None]
 
 
 def batches(
@@ -94,7 +96,7 @@ class ArrayData:
         chosen.arrays = {name: array[index] for name, array in self.arrays.items()}
         return chosen
 
-    def epoch(self, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[Batch]:
+    def epoch(self, batch_size: int, rng: np.random.Generator | None = None) -> Batches:
         """Batches in order or, given a generator of random numbers, shuffled: once for all, then sliced."""
         data = self if rng is None else self.take(rng.permutation(len(self)))
         cuts = list(range(batch_size, len(self), batch_size))
@@ -118,6 +120,9 @@ class ArrayData:
 class StreamData:
     """Any iterable of batches (x, y) or (x, y, sample_weight), for data that does not fit in memory.
 
+    Only a few batches are in memory at a time. Batches of NumPy arrays are fetched on a thread of their own, so that
+    reading and arithmetic happen at the same time; see :func:`miniframe.training.prefetch.read_ahead`.
+
     Args:
         source: a list, a PyTorch DataLoader, a generator (good for one epoch), or a function that returns an
             iterator (called for every epoch).
@@ -131,10 +136,11 @@ class StreamData:
         """How many batches an epoch has, or None where the source does not say."""
         return len(self.source) if isinstance(self.source, Sized) else None
 
-    def epoch(self, batch_size: int = 0, rng: np.random.Generator | None = None) -> Iterator[Batch]:
+    def epoch(self, batch_size: int = 0, rng: np.random.Generator | None = None) -> Batches:
         """The source's own batches, in its own order and sizes."""
         count = 0
-        for count, batch in enumerate(self.source() if callable(self.source) else self.source, start=1):
+        source = iter(self.source() if callable(self.source) else self.source)
+        for count, batch in enumerate(read_ahead(source), start=1):
             yield self._convert(batch, count)
         if count == 0:
             raise ValueError(
@@ -196,3 +202,8 @@ def batch_samples(batch: Batch) -> int:
     """The number of samples in a batch."""
     x = batch[0]
     return (x[0] if isinstance(x, tuple) else x).shape[0]
+
+
+def batch_bytes(batch: Batch) -> int:
+    """The memory that a batch takes."""
+    return sum(batch_bytes(part) if isinstance(part, tuple) else part.nbytes for part in batch)

@@ -17,7 +17,7 @@ from ..arrays import number
 from ..graph import Variable, ancestors, call_on_nodes, input_grads
 from ..losses import Loss
 from ..module import Module
-from .data import Batch
+from .data import Batch, batch_bytes
 from .step import Step
 
 
@@ -41,10 +41,12 @@ class Watch:
         self._key: mx.array | None = random.get_key()
         self._iterations = step.optimizer.iterations
         self._done: list[tuple[int, int, Batch, mx.array]] = []
+        self.nbytes = 0  # of the remembered batches
 
     def note(self, epoch: int, place: int, batch: Batch, loss: mx.array) -> None:
         """A batch was started."""
         self._done.append((epoch, place, batch, loss))
+        self.nbytes += batch_bytes(batch)
 
     def look(self) -> None:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
@@ -55,6 +57,7 @@ class Watch:
             self._values, self._key = self.step.before
             self._iterations = self.step.optimizer.iterations - 1
             self._done = self._done[-1:]
+            self.nbytes = batch_bytes(self._done[0][2])
 
     def look_at_weights(self) -> None:
         """Raise NonFiniteError if the last step made a weight NaN or infinite."""

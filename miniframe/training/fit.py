@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     from ..optimizers import Optimizer
 
 LOOK_TOGETHER = 16  # batches between looks where several ranks have to look at the same time
+LOOK_BYTES = 64 * 2**20  # of batches to remember between looks
 LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, and often enough to stop a NaN
 
 
 class Trainable:
     """What every Module can do once it has a forward and a backward: be trained, evaluated and asked."""
+
+    _evaluation: Any = (None, ())  # the loss and the metrics of the last fit, which evaluate uses
+    stop_training: bool = False  # a callback sets it to end fit after the current batch
 
     @together
     def fit(
@@ -53,6 +58,9 @@ class Trainable:
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         compile: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        keep: int = 3,
     ) -> History:
         """Train the model.
 
@@ -62,7 +70,8 @@ class Trainable:
         Args:
             x: inputs, samples in front: MLX or NumPy arrays, lists, PyTorch tensors; a tuple of them for a model
                 with several inputs. Or, without ``y``, an iterable of batches (x, y) or (x, y, sample_weight): a
-                list, a DataLoader, a generator (for one epoch), a function that returns a generator.
+                list, a DataLoader, a generator (for one epoch), a function that returns a generator. Of those, a
+                few batches are in memory at a time, and batches of NumPy arrays are fetched on a thread.
             y: targets, one for each sample.
             loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll.
             optimizer: an Optimizer of this model, or its name.
@@ -80,6 +89,10 @@ class Trainable:
             sample_weight: (N,) factors of the samples' losses.
             class_weight: a dict from class to a factor of its samples' losses.
             compile: False runs every operation by itself, with the same results to rounding.
+            checkpoint: a folder to save the whole state of the training in after every epoch.
+            resume: go on from the last checkpoint in that folder, if there is one, exactly as if the training had
+                never stopped: with the same arguments, the final weights are the same bit for bit.
+            keep: how many checkpoints stay in the folder.
 
         Returns:
             The History: ``history.history["loss"]`` and so on, one number for each epoch. Ctrl-C ends the training
@@ -91,6 +104,7 @@ class Trainable:
         """
         from .. import losses, optimizers, random
         from .. import metrics as metric_names
+        from .checkpoints import Snapshot, open_checkpoints
         from .finite import Watch
 
         _check_numbers(epochs, initial_epoch, validation_split)
@@ -103,7 +117,8 @@ class Trainable:
         measures = metric_names.get(metrics, loss_function.threshold)
         ranks = team()
         verbose = verbose if ranks.rank == 0 else 0
-        seed = ranks.first(draw_seed(seed))
+        checkpoints, snapshot = open_checkpoints(checkpoint, keep, resume, seed)
+        seed = ranks.first(draw_seed(seed) if snapshot is None else snapshot.seed)
         random.seed(seed + ranks.rank)  # every rank drops out different units of its different samples
 
         if class_weight is not None:
@@ -121,23 +136,31 @@ class Trainable:
         look_at_fit(model, loss_function, data, validation, split=split, shuffle=shuffle, batch_size=batch_size)
 
         steps = data.steps(batch_size)
-        ranks.must_agree({"epochs": epochs, "batch_size": batch_size, "the number of batches": steps})
+        done = None if snapshot is None else snapshot.epoch
+        ranks.must_agree({"epochs": epochs, "batch_size": batch_size, "the number of batches": steps, "resume": done})
         step = _step(ranks, model, loss_function, stepper, compile, bool(measures))
-        watch = Watch(step)
         history = History()
-        progress = Progress((initial_epoch, epochs), steps, verbose)
-        hooks = CallbackList(callbacks, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
+        names = ["loss", *measures]
+        names += [f"val_{name}" for name in names] if validation is not None else []
+        params = {"epochs": epochs, "steps": steps, "verbose": verbose, "metrics": names, "step": step, "data": data}
+        hooks = CallbackList(callbacks, model, stepper, params)
         model._evaluation = (loss_function, list(metrics) if not isinstance(metrics, str) else [metrics])
         model.stop_training = False
-        hooks.call("on_train_begin")
+        hooks.call("on_train_begin", {})
+        if snapshot is not None:
+            snapshot.restore(model, stepper, hooks.callbacks, history)
+            initial_epoch = epochs if snapshot.stopped else snapshot.epoch + 1
+        watch = Watch(step)
+        progress = Progress((initial_epoch, epochs), steps, verbose)
+        logs: dict[str, float] = {}
         try:
             with _modes_restored(model), _interrupt() as interrupted:
                 model.train()
                 for epoch in range(initial_epoch, epochs):
-                    hooks.call("on_epoch_begin", epoch)
+                    hooks.call("on_epoch_begin", epoch, {})
                     rng = np.random.default_rng([seed, epoch]) if shuffle else None
-                    batches = data.epoch(batch_size, rng)
-                    logs = _run_epoch(epoch, batches, step, ranks, measures, watch, hooks, progress, interrupted)
+                    with closing(data.epoch(batch_size, rng)) as batches:
+                        logs = _run_epoch(epoch, batches, step, ranks, measures, watch, hooks, progress, interrupted)
                     if ranks.any(interrupted()):
                         history.interrupted = True
                         break
@@ -147,12 +170,15 @@ class Trainable:
                     history.add(epoch, logs)
                     progress.epoch_end(epoch, logs)
                     hooks.call("on_epoch_end", epoch, logs)
+                    if checkpoints is not None:
+                        watch.look_at_weights()
+                        checkpoints.save(Snapshot.take(model, stepper, hooks.callbacks, history, seed))
                     if ranks.any(model.stop_training):
                         break
                 watch.look_at_weights()
         finally:
             progress.close()
-            hooks.call("on_train_end")
+            hooks.call("on_train_end", logs)
         if history.interrupted and ranks.rank == 0:
             print(f"fit: interrupted in epoch {epoch + 1} of {epochs}; the model keeps what it has learned")
         return history
@@ -180,7 +206,7 @@ class Trainable:
         from .. import losses
         from .. import metrics as metric_names
 
-        last_loss, last_metrics = getattr(self, "_evaluation", (None, ()))
+        last_loss, last_metrics = self._evaluation
         loss = last_loss if loss is None else loss
         if loss is None:
             raise ValueError("evaluate: expected a loss, as this model was never fitted: evaluate(x, y, loss=...)")
@@ -226,8 +252,9 @@ def _run_epoch(
     last_look, shown = time.perf_counter(), 0
     index = -1
     for index, batch in enumerate(batches):
-        hooks.call("on_batch_begin", index)
+        hooks.call("on_batch_begin", index, {})
         value, prediction = step(*batch)
+        step.last_batch = batch
         samples = batch_samples(batch)
         means["loss"].add(value, 1 if summed else samples)
         (target,), count = ranks.part(batch[1:2])
@@ -240,7 +267,8 @@ def _run_epoch(
             logs = {"loss": number(value), **joined({name: Mean(s, count) for name, s in scores.items()}, ranks)}
             hooks.call("on_batch_end", index, logs)
         now = time.perf_counter()
-        due = now - last_look > LOOK_EVERY if ranks.size == 1 else (index + 1) % LOOK_TOGETHER == 0
+        late = now - last_look > LOOK_EVERY or watch.nbytes > LOOK_BYTES
+        due = late if ranks.size == 1 else (index + 1) % LOOK_TOGETHER == 0
         if due:
             watch.look()
             progress.update(epoch, index + 1 - shown, means["loss"].value())

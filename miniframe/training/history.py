@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ..distributed import Team
 
 
+WAITING = 1000  # batches whose numbers are read later at most, so that an endless stream needs no endless memory
+
+
 class History:
     """The record of a training.
 
@@ -45,6 +48,8 @@ class Mean:
     def add(self, mean: Any, samples: float) -> None:
         """Note the mean of ``samples`` samples."""
         self._waiting.append((mean, samples))
+        if len(self._waiting) >= WAITING:
+            self.sums()
 
     def sums(self) -> tuple[float, float]:
         """(the total over the samples so far, how many they were)."""

@@ -1,0 +1,133 @@
+"""PyTorch as a witness: the recorded calls of a model, repeated with PyTorch's functions on the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import random
+from ..graph import Variable, ancestors, call_on_nodes
+from ..module import Module
+from .check import Check
+
+if TYPE_CHECKING:
+    import torch
+
+Function = Callable[..., Any]  # (layer, its parameters as tensors, inputs) -> output
+
+
+def gradients(check: Check) -> dict[str, np.ndarray]:
+    """The gradients of the loss by name, as float64 arrays.
+
+    Raises:
+        ImportError: without PyTorch.
+        LookupError: for a layer that has no counterpart in the table below.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise ImportError("not installed: pip install miniframe[torch]") from None
+    table = _table()
+    assert check.loss is not None
+    names = {id(p): name for name, p in check.module.named_parameters()}
+    tensors = {id(p): _leaf(p._value) for p in check.module.parameters()}
+    random.seed(check.seed)
+    sources = [Variable(x) for x in check.inputs]
+    output = call_on_nodes(check.module, sources)
+    values: dict[int, Any] = {id(node): _leaf(node.value) for node in sources}
+    for node in ancestors([output]):
+        if id(node) in values:
+            continue
+        if node.module is None:
+            values[id(node)] = (
+                node.value if isinstance(node.value, (int, float)) else torch.tensor(np.array(node.value))
+            )
+        else:
+            inputs = [values[id(source)] for source in node.inputs]
+            values[id(node)] = _call(table, node.module, tensors, inputs)
+    target = torch.tensor(np.array(check.target))
+    target = target.long() if not target.is_floating_point() else target
+    _call(table, check.loss, tensors, [values[id(output)], target]).backward()
+    found = {names[key]: tensor.grad for key, tensor in tensors.items()}
+    found.update({check.input_name(i): values[id(node)].grad for i, node in enumerate(sources)})
+    return {name: grad.numpy() for name, grad in found.items() if grad is not None}
+
+
+def _leaf(value: Any) -> torch.Tensor:
+    import torch
+
+    tensor = torch.tensor(np.array(value))
+    return tensor.requires_grad_() if tensor.is_floating_point() else tensor.long()
+
+
+def _call(table: dict[str, Function], layer: Module, tensors: dict[int, Any], inputs: list[Any]) -> Any:
+    name = type(layer).__name__
+    if name not in table or (name == "Dropout" and layer.training):
+        raise LookupError(f"no counterpart for {layer.title()} in this table")
+    own = {name: tensors[id(p)] for name, p in layer.named_parameters()}
+    return table[name](layer, own, *inputs)
+
+
+def _table() -> dict[str, Function]:
+    """PyTorch's counterpart of each layer and loss, by class name."""
+    import torch
+    import torch.nn.functional as F
+
+    def conv2d(layer: Any, own: dict[str, Any], x: Any) -> Any:
+        (top, bottom), (left, right) = layer.window.padding
+        x = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
+        weight, window = own["weight"].permute(0, 3, 1, 2), layer.window
+        y = F.conv2d(x, weight, own.get("bias"), window.stride, 0, window.dilation, layer.groups)
+        return y.permute(0, 2, 3, 1)
+
+    simple: dict[str, Callable[[Any], Any]] = {
+        "Identity": lambda x: x * 1,
+        "ReLU": torch.relu,
+        "Sigmoid": torch.sigmoid,
+        "Tanh": torch.tanh,
+        "Softplus": F.softplus,
+        "SiLU": F.silu,
+        "GELU": F.gelu,
+        "Flatten": lambda x: x.reshape(x.shape[0], -1),
+        "Exp": torch.exp,
+        "Log": torch.log,
+        "Sqrt": torch.sqrt,
+        "Negate": torch.neg,
+        "GlobalAvgPool2d": lambda x: x.mean(dim=(1, 2)),
+        "Dropout": lambda x: x * 1,
+    }
+    pairs: dict[str, Callable[[Any, Any], Any]] = {
+        "Add": lambda x, y: x + y,
+        "Subtract": lambda x, y: x - y,
+        "Multiply": lambda x, y: x * y,
+        "Divide": lambda x, y: x / y,
+        "Power": lambda x, y: x**y,
+        "MatMul": lambda x, y: x @ y,
+    }
+    losses: dict[str, Function] = {
+        "MSELoss": F.mse_loss,
+        "L1Loss": F.l1_loss,
+        "BCEWithLogitsLoss": F.binary_cross_entropy_with_logits,
+        "BCELoss": F.binary_cross_entropy,
+        "NLLLoss": F.nll_loss,
+    }
+    table: dict[str, Function] = {
+        "Linear": lambda layer, own, x: F.linear(x, own["weight"], own.get("bias")),
+        "Conv2d": conv2d,
+        "LeakyReLU": lambda layer, own, x: F.leaky_relu(x, layer.slope),
+        "ELU": lambda layer, own, x: F.elu(x, layer.alpha),
+        "Softmax": lambda layer, own, x: torch.softmax(x, layer.axis),
+        "LogSoftmax": lambda layer, own, x: torch.log_softmax(x, layer.axis),
+        "Reshape": lambda layer, own, x: x.reshape(x.shape[0], *layer.shape),
+        "Embedding": lambda layer, own, x: F.embedding(x, own["weight"]),
+        "HuberLoss": lambda layer, own, p, t: F.huber_loss(p, t, layer.reduction, layer.delta),
+        "CrossEntropyLoss": lambda layer, own, p, t: F.cross_entropy(
+            p, t, reduction=layer.reduction, label_smoothing=layer.label_smoothing
+        ),
+    }
+    table |= {name: lambda layer, own, x, f=f: f(x) for name, f in simple.items()}
+    table |= {name: lambda layer, own, x, y, f=f: f(x, y) for name, f in pairs.items()}
+    table |= {name: lambda layer, own, p, t, f=f: f(p, t, reduction=layer.reduction) for name, f in losses.items()}
+    return table

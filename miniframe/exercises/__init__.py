@@ -1,0 +1,13 @@
+"""Exercises that check themselves, offline: ``miniframe exercises``, ``miniframe exercises start 4.2``,
+``miniframe check 4.2``.
+
+A check compares the learner's gradient with differences, and says which classic mistake it looks like. It never says
+the answer.
+"""
+
+from .exercise import CATALOGUE as CATALOGUE
+from .exercise import Exercise as Exercise
+from .exercise import Wrong as Wrong
+from .exercise import get as get
+from .files import check as check
+from .files import start as start

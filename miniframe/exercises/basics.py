@@ -1,0 +1,138 @@
+"""Lessons 1 to 3: arrays, one neuron, small derivatives."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import numpy as np
+
+from .exercise import Namespace, Wrong, exercise
+from .judge import arguments, found, normal, same
+
+
+@exercise(
+    "1.1",
+    "Standardize the columns of an array",
+    '''
+Subtract each column's mean and divide by each column's standard deviation (mx.var divides by N by default; keep that).
+"""
+
+import mlx.core as mx
+
+
+def standardize(x):
+    """(N, D) -> (N, D), with columns of mean 0 and standard deviation 1."""
+    raise NotImplementedError("your turn")
+''',
+)
+def standardize(names: Namespace) -> None:
+    x = normal(50, 3) * np.array([1.0, 5.0, 0.2]) + np.array([2.0, -3.0, 0.5])
+    result = np.array(found(names, "standardize")(mx.array(x.astype(np.float32))))
+    if result.shape != x.shape:
+        raise Wrong(f"The shape must stay {x.shape}, got {result.shape}.")
+    if abs(result.mean()) < 1e-3 and abs(result.mean(axis=0)).max() > 1e-2:
+        raise Wrong("The mean of all numbers together is 0, but the columns' means are not. Which axis?")
+    if abs(result.mean(axis=0)).max() > 1e-3:
+        raise Wrong("The columns' means are not 0. Which axis runs along the samples?")
+    if same(result.std(axis=0), x.std(axis=0), 1e-3):
+        raise Wrong("The means are right; the deviations have not changed. Divide, too.")
+    if same(result.std(axis=0) * x.std(axis=0), np.ones(3), 1e-3):
+        raise Wrong("You divided by the variance; the standard deviation is its root.")
+    if same(result.std(axis=0), np.ones(3) * np.sqrt(49 / 50), 1e-3) and not same(result.std(axis=0), np.ones(3), 1e-3):
+        raise Wrong("Almost: you divided by the deviation with N - 1. Here it is N (ddof=0).")
+    if not same(result.std(axis=0), np.ones(3), 1e-3):
+        raise Wrong(f"The columns' deviations are {result.std(axis=0).round(3).tolist()}, not 1.")
+
+
+@exercise(
+    "1.2",
+    "The fraction of right answers",
+    '''
+The predicted class of a row is the column of its largest score.
+"""
+
+import mlx.core as mx
+
+
+def accuracy(scores, labels):
+    """(N, classes) scores and (N,) integer labels -> the fraction of rows whose largest score stands at the label."""
+    raise NotImplementedError("your turn")
+''',
+)
+def accuracy(names: Namespace) -> None:
+    scores = mx.array([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3], [0.6, 0.0, 0.4]])
+    labels = mx.array([1, 0, 2, 2, 0])
+    result = found(names, "accuracy")(scores, labels)
+    result = result.item() if isinstance(result, mx.array) and result.size == 1 else result
+    if isinstance(result, mx.array):
+        raise Wrong(f"Expected one number, got an array of shape {result.shape}. What is left to do with it?")
+    if abs(result - 4) < 1e-6:
+        raise Wrong("You counted the right rows; a fraction lies between 0 and 1.")
+    if abs(result - 0.2) < 1e-6:
+        raise Wrong("That is the fraction of wrong rows.")
+    if abs(result - 0.8) > 1e-6:
+        raise Wrong(f"Four of these five rows are right, so 0.8; you say {result:.4g}. Largest along which axis?")
+
+
+@exercise(
+    "2.1",
+    "OR and NAND with one neuron, by hand",
+    '''
+The neuron answers 1 where w1 x1 + w2 x2 + b > 0. Each gate is (w1, w2, b).
+"""
+
+OR = (None, None, None)  # 1 if at least one input is 1
+NAND = (None, None, None)  # 0 only if both inputs are 1
+''',
+)
+def gates(names: Namespace) -> None:
+    for name, wanted in (("OR", [0, 1, 1, 1]), ("NAND", [1, 1, 1, 0])):
+        numbers = found(names, name)
+        if len(numbers) != 3 or any(number is None for number in numbers):
+            raise Wrong(f"Not written yet: {name} needs three numbers.")
+        w1, w2, b = numbers
+        sums = [w1 * x1 + w2 * x2 + b for x1 in (0, 1) for x2 in (0, 1)]
+        if 0 in sums:
+            raise Wrong(f"{name}: one input gives a sum of exactly 0, right on the line. Move the bias off it.")
+        answers = [int(s > 0) for s in sums]
+        if answers == [1 - w for w in wanted]:
+            raise Wrong(f"{name}: every answer is reversed. What does changing all signs do to the line?")
+        if answers != wanted:
+            bad = next(i for i in range(4) if answers[i] != wanted[i])
+            inputs = (bad // 2, bad % 2)
+            raise Wrong(f"{name}{inputs} should be {wanted[bad]}; your sum there is {sums[bad]:g}. Does the bias fit?")
+
+
+@exercise(
+    "3.2",
+    "The central difference",
+    '''
+The slope of f at x from two values of f, one on each side, at a distance h from x.
+"""
+
+
+def slope(f, x, h=1e-3):
+    """The central difference of a function of one number."""
+    raise NotImplementedError("your turn")
+''',
+)
+def slope(names: Namespace) -> None:
+    function = found(names, "slope")
+    if arguments(function)[:3] != ["f", "x", "h"]:
+        raise Wrong("Keep the arguments f, x, h.")
+    visited: list[float] = []
+
+    def cube(x: float) -> float:
+        visited.append(x)
+        return x**3
+
+    result = function(cube, 2.0, 0.1)
+    if abs(result - 12.61) < 1e-6 or abs(result - 11.41) < 1e-6:
+        raise Wrong("That is a one-sided difference: its error shrinks like h. Look at both sides for h squared.")
+    if abs(result - 24.02) < 1e-6:
+        raise Wrong("Twice too large: how far apart are the two points?")
+    if abs(result + 12.01) < 1e-6:
+        raise Wrong("The sign is reversed: which value comes first?")
+    if abs(result - 1.201) < 1e-6 or abs(result - 2.402) < 1e-6:
+        raise Wrong("That is a difference of values. A slope is a difference divided by a distance.")
+    if abs(result - 12.01) > 1e-6:
+        raise Wrong(f"For x cubed at 2 with h = 0.1 you say {result:.6g}; your f was asked at {sorted(visited)}.")

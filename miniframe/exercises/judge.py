@@ -1,0 +1,189 @@
+"""How an answer is judged: a gradient check, and what the classic mistakes look like in the numbers.
+
+A mistake is recognised by comparing the learner's gradient ``a`` with the differences ``b``: a = -b is a sign, a = b/n
+a division by the batch size, and so on. None of this needs the right formula.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ..checking import check_gradients
+from ..module import Module
+from .exercise import Namespace, Wrong
+
+Array = np.ndarray
+Mistake = tuple[Callable[[Array, Array, Array], bool], str]  # (test of (a, b, upstream), hint)
+
+
+def normal(*shape: int, seed: int = 7) -> Array:
+    """Random float64 numbers, the same for the same seed; not the seed of check_gradients' upstream gradient."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def found(names: Namespace, name: str) -> Any:
+    """What the learner's file calls ``name``."""
+    if names.get(name) is None:
+        raise Wrong(f"Your file has no {name}. Keep the name that the stub uses.")
+    return names[name]
+
+
+def same(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
+    """Whether two arrays have the same shape and, relative to the largest entry, the same numbers."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    return a.shape == b.shape and bool(np.abs(a - b).max(initial=0) <= tolerance * max(np.abs(b).max(initial=0), 1e-9))
+
+
+def multiple(a: Array, b: Array) -> float | None:
+    """The number k with a = k b, or None."""
+    flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+    k = float(flat_a @ flat_b / max(flat_b @ flat_b, 1e-30))
+    return k if abs(k) > 1e-9 and same(a, k * b) else None
+
+
+def diagnose(name: str, a: Array, b: Array, upstream: Array, batch: int, mistakes: Sequence[Mistake] = ()) -> str:
+    """A sentence about what a wrong gradient looks like."""
+    for recognised, hint in mistakes:
+        if recognised(a, b, upstream):
+            return hint
+    k = multiple(a, b)
+    if not np.any(a):
+        return f"The gradient of {name} is zero everywhere."
+    if k is not None and abs(k + 1) < 1e-5:
+        return f"The gradient of {name} has the wrong sign everywhere."
+    if k is not None and batch > 1 and abs(k * batch - 1) < 1e-4:
+        return f"The gradient of {name} is divided by the batch size {batch}. Only the loss knows about averaging."
+    if k is not None:
+        return f"The gradient of {name} is {k:.4g} times what it should be, everywhere: a constant factor is off."
+    if a.shape == upstream.shape and same(a, upstream):
+        return f"The gradient of {name} is grad_output itself: the local derivative is missing."
+    if a.shape == upstream.shape and same(a * upstream, b):
+        return f"The gradient of {name} is the local derivative alone. Backward receives grad_output for a reason."
+    return f"The gradient of {name} disagrees with the differences."
+
+
+def judge_layer(
+    module: Module,
+    *inputs: Array,
+    like: Module | Callable[..., Any] | None = None,
+    mistakes: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise Wrong with a hint unless the module's backward is right.
+
+    Args:
+        inputs: float64 (checked) or integer (passed on) arrays.
+        like: computes what forward should give, on float32 arrays; left out, forward is not looked at.
+        mistakes: by row name ("input", "weight", ...), specific mistakes, tried before the general ones.
+    """
+    arrays = [mx.array(x.astype(np.float32)) if x.dtype.kind == "f" else mx.array(x) for x in inputs]
+    mx.random.seed(0)
+    output = module(*arrays)
+    if like is not None:
+        mx.random.seed(0)
+        if not same(np.array(output), np.array(like(*arrays))):
+            raise Wrong("forward no longer computes what it should. Restore it from the stub; only backward is asked.")
+    upstream = normal(*output.shape, seed=1).astype(np.float32)
+    _look_at_shapes(module, arrays, upstream)
+    _look_at_repetition(module, arrays, upstream)
+    report = check_gradients(module, *inputs)
+    weights = np.random.default_rng(0).normal(size=output.shape)  # the upstream gradient of check_gradients
+    for row in sorted(report.rows, key=lambda row: row.name.startswith("input")):
+        if not row.passed:
+            specific = (mistakes or {}).get(row.name, ())
+            hint = diagnose(row.name, row.by_hand, row.numeric, weights, output.shape[0], specific)
+            at = row.worst
+            raise Wrong(
+                f"{hint}\nAt {at} your backward says {row.by_hand[at]:.6g}, the differences say {row.numeric[at]:.6g}."
+            )
+
+
+def _run(module: Module, upstream: Array) -> tuple[Any, ...]:
+    """The gradients with respect to the inputs; the caller's upstream gradient must stay as it is."""
+    given = mx.array(upstream)
+    grads = module.backward(given)
+    if not np.array_equal(np.array(given), upstream):
+        raise Wrong("backward changed grad_output in place (*= or +=?). Others may still need it: make a new array.")
+    return grads if isinstance(grads, tuple) else (grads,)
+
+
+def _look_at_shapes(module: Module, arrays: list[mx.array], upstream: Array) -> None:
+    """Everything that can be said without looking at numbers."""
+    module.zero_grad()
+    try:
+        grads = _run(module, upstream)
+    except NotImplementedError:
+        raise
+    except ValueError as error:
+        if "expected a gradient of shape" in str(error):
+            raise Wrong(f"{error}. A gradient always has the shape of its parameter.") from error
+        hint = "Matrices in the wrong order, or a missing .T? Write the shapes next to each factor."
+        raise Wrong(f"backward raised: {error}. {hint}") from error
+    floating = [x for x in arrays if mx.issubdtype(x.dtype, mx.floating)]
+    if floating and grads[0] is None:
+        raise Wrong("backward returned None: it must return the gradient with respect to the input.")
+    if floating and len(grads) != len(arrays):
+        raise Wrong(f"backward returned {len(grads)} gradients for {len(arrays)} inputs: return one for each.")
+    for x, grad in zip(floating, grads):
+        if grad.shape != x.shape:
+            raise Wrong(
+                f"backward returned a gradient of shape {grad.shape} for an input of shape {x.shape}. A gradient "
+                "always has the shape of the thing it belongs to."
+            )
+    for name, parameter in module.named_parameters():
+        if parameter.grad is None:
+            inner = "." in name
+            what = "the backward of the module that holds it" if inner else f"self.{name}.accumulate(...)"
+            raise Wrong(f"{name} received no gradient: backward has to call {what}.")
+
+
+def _look_at_repetition(module: Module, arrays: list[mx.array], upstream: Array) -> None:
+    """Backward must not disturb what was saved, and parameters must add up."""
+    module.zero_grad()
+    mx.random.seed(0)
+    module(*arrays)
+    first = [None if grad is None else np.array(grad) for grad in _run(module, upstream)]
+    once = {name: np.array(parameter.grad) for name, parameter in module.named_parameters()}
+    second = [None if grad is None else np.array(grad) for grad in _run(module, upstream)]
+    for a, b in zip(first, second):
+        if a is not None and b is not None and not np.array_equal(a, b, equal_nan=True):
+            raise Wrong(
+                "A second backward after the same forward gives another answer: backward changes what forward saved, "
+                "or draws new random numbers."
+            )
+    for name, parameter in module.named_parameters():
+        if np.any(once[name]) and not same(np.array(parameter.grad), 2 * once[name]):
+            raise Wrong(f"A second backward must add to the gradient of {name}; yours replaces it. Use accumulate.")
+
+
+def judge_gradient(
+    gradient: Callable[..., Any], function: Callable[..., Any], *inputs: Array, mistakes: Sequence[Mistake] = ()
+) -> None:
+    """Raise Wrong unless ``gradient(*inputs)`` is the gradient of a number ``function(*inputs)`` in its first input."""
+    with mx.stream(mx.cpu):
+        x = inputs[0]
+        arrays = [mx.array(v, dtype=mx.float64) if v.dtype.kind == "f" else mx.array(v) for v in inputs]
+        result = gradient(*arrays)
+        if not isinstance(result, mx.array):
+            raise Wrong(f"The result should be an MLX array, not {type(result).__name__}.")
+        a = np.array(result)
+        if a.shape != x.shape:
+            raise Wrong(f"A gradient has the shape of what it belongs to: expected {x.shape}, got {a.shape}.")
+        b, h = np.zeros_like(x), 1e-5
+        for index in np.ndindex(*x.shape):
+            step = np.zeros_like(x)
+            step[index] = h
+            b[index] = (float(function(x + step, *inputs[1:])) - float(function(x - step, *inputs[1:]))) / (2 * h)
+    if not same(a, b, 1e-5):
+        at = np.unravel_index(int(np.argmax(abs(a - b))), a.shape)
+        hint = diagnose("the prediction", a, b, np.ones_like(b), x.shape[0], mistakes)
+        raise Wrong(f"{hint}\nAt {tuple(map(int, at))} you say {a[at]:.6g}, the differences say {b[at]:.6g}.")
+
+
+def arguments(function: Any) -> list[str]:
+    """The names of a function's arguments."""
+    return list(inspect.signature(function).parameters)

@@ -1,0 +1,274 @@
+"""The flight recorder: a callback that looks inside the model during a training and says what goes wrong, in words.
+
+Now and then it runs a few samples through the model, call by call, forward and backward, and notes how large
+activations and gradients are; once an epoch it compares the weights before and after one step. A training without it
+pays nothing; with it, it looks as often as its share of the time allows.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+import numpy as np
+
+from .arrays import number
+from .diagnosis import Finding, LayerReading, Reading, diagnose
+from .distributed import rank
+from .layers.activations import ReLU, Sigmoid, Tanh
+from .module import Module
+from .training.callbacks import Callback, Logs
+from .training.data import ArrayData, Batch, batch_samples
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .graph import Node
+
+
+class RecorderWarning(UserWarning):
+    """Something that the flight recorder has found; the message names the epoch and the layer, and says what to do."""
+
+
+class FlightRecorder(Callback):
+    """Records every layer's activations, gradients and updates during ``fit``, and warns, once, of what goes wrong.
+
+    It knows dead ReLUs, saturated Tanh and Sigmoid, vanishing and exploding gradients, and a learning rate that is
+    too high or too low. A finding has to hold in two readings in turn. There is always a reading before the first
+    epoch and one after the last.
+
+    Args:
+        every: epochs between readings; by default as often as ``share`` allows, at most after every epoch.
+        share: of the time of the training that readings may take; 0.04 by default.
+        samples: how many samples it looks at, always the same ones, drawn from the training data; 128 by default.
+
+    Attributes:
+        readings: what was recorded, a list of :class:`miniframe.diagnosis.Reading`.
+        findings: what was found, a list of :class:`miniframe.diagnosis.Finding`; printed, they are sentences.
+
+    >>> import miniframe as mf
+    >>> mf.seed(0)
+    >>> model = mf.Sequential(mf.Linear(2, 25), mf.ReLU(), mf.Linear(25, 2))
+    >>> x, labels = mf.datasets.disk(200, seed=0)
+    >>> recorder = FlightRecorder(every=1)
+    >>> history = model.fit(x, labels, loss="cross_entropy", optimizer=mf.SGD(model, lr=0.1), epochs=3,
+    ...                     callbacks=[recorder], verbose=0, compile=False)
+    >>> [reading.epoch for reading in recorder.readings], list(recorder.readings[-1].layers)
+    ([0, 1, 2, 3], ['0', '1', '2'])
+    >>> recorder.findings
+    []
+    """
+
+    def __init__(self, every: int | None = None, share: float = 0.04, samples: int = 128) -> None:
+        if (every is not None and every < 1) or not 0 < share <= 1 or samples < 1:
+            raise ValueError(
+                "FlightRecorder: expected every >= 1 (or None), 0 < share <= 1 and samples >= 1, "
+                f"got {every}, {share} and {samples}"
+            )
+        self.every, self.share, self.samples = every, share, samples
+        self.readings: list[Reading] = []
+        self.findings: list[Finding] = []
+
+    # ---------------------------------------------------------------- when to look
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.readings, self.findings = [], []
+        self._before: list[mx.array] | None = None
+        self._updates: dict[str, mx.array] = {}
+        self._last: Finding | None = None
+        self._batch = self._choose_batch()
+        self._spent, self._cost, self._begun = 0.0, 0.0, time.perf_counter()
+        self._epoch = 0
+        self._due = self._measured = False
+        self._look()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch
+        if self.every is None:
+            self._due = self._spent + self._cost <= self.share * (time.perf_counter() - self._begun)
+        else:
+            self._due = (epoch + 1) % self.every == 0
+        if self._due or not self._measured:  # the first steps are the most telling
+            self._before = [p.value for _, p in self._weights()]
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        if batch == 1 and self._before is not None:
+            self._compare()
+            if not self.readings:
+                self._look()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._before is not None:
+            self._compare()
+        self._epoch = epoch + 1
+        if self._due:
+            self._look()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._before is not None:
+            self._compare()
+        if not self.readings or self.readings[-1].epoch != self._epoch or self._updates:
+            self._look()
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: what was recorded and found so far."""
+        return {"readings": [asdict(r) for r in self.readings], "findings": [asdict(f) for f in self.findings]}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on after the readings of a checkpoint."""
+        self.findings = [Finding(**finding) for finding in state["findings"]]
+        self.readings = [Reading(**reading) for reading in state["readings"]]
+        for reading in self.readings:
+            reading.layers = {name: LayerReading(**layer) for name, layer in vars(reading)["layers"].items()}
+
+    # ---------------------------------------------------------------- looking
+
+    def _choose_batch(self) -> Batch | None:
+        data = self.params["data"]
+        if not isinstance(data, ArrayData):
+            return None  # a stream: the latest batch, once there is one
+        rows = np.random.default_rng(0).permutation(len(data))[: self.samples]
+        return next(data.take(np.sort(rows)).epoch(self.samples))
+
+    def _weights(self) -> list[tuple[str, Any]]:
+        return [(name, p) for name, p in self.model.named_parameters() if p.trainable and p.value.ndim > 1]
+
+    def _compare(self) -> None:
+        """How much the first step of the epoch changed each weight; computed later, with what else is due."""
+        before, self._before, self._measured = self._before or [], None, True
+        self._updates = {
+            name: mx.linalg.norm((p.value - old).reshape(-1)) / mx.maximum(mx.linalg.norm(old.reshape(-1)), 1e-12)
+            for (name, p), old in zip(self._weights(), before)
+        }
+        mx.async_eval(list(self._updates.values()))
+
+    def _look(self) -> None:
+        batch = self._batch or self.params["step"].last_batch
+        if batch is None:
+            return
+        started = time.perf_counter()
+        reading = read(self.model, self.params["step"].loss, batch)
+        reading.epoch = self._epoch
+        updates = {name: number(ratio) for name, ratio in self._updates.items()}
+        self._updates = {}
+        if any(ratio > 0 for ratio in updates.values()):  # else the optimizer only collected gradients in that step
+            reading.updates = updates
+        self.readings.append(reading)
+        self._judge()
+        self._cost = time.perf_counter() - started
+        self._spent += self._cost
+
+    def _judge(self) -> None:
+        """Keep a diagnosis that holds for the second time in turn, and say it if it is new."""
+        found, before = diagnose(self.readings), self._last
+        self._last = found
+        known = {finding.kind for finding in self.findings}
+        if found is None or found.kind in known or "rate_too_high" in known:  # what follows from that needs no words
+            return
+        if found.kind.startswith("rate") or (before is not None and before.kind == found.kind):
+            self.findings.append(found)
+            if rank() == 0:
+                warnings.warn(str(found), RecorderWarning, stacklevel=2)
+
+    # ---------------------------------------------------------------- what was seen
+
+    def __str__(self) -> str:
+        seen = f"flight recorder, {len(self.readings)} readings: "
+        return seen + ("; ".join(map(str, self.findings)) or "nothing unusual")
+
+    def plot(self) -> Figure:
+        """Activations, gradients and updates of every layer over the epochs; needs ``miniframe[figures]``.
+
+        Raises:
+            ValueError: before anything was recorded.
+        """
+        from .plots.flight import flight
+
+        if not self.readings:
+            raise ValueError("FlightRecorder: nothing is recorded yet; pass it to fit(..., callbacks=[recorder])")
+        return flight(self.readings, self.findings)
+
+
+# -------------------------------------------------------------------- one reading
+
+
+def read(model: Module, loss: Any, batch: Batch) -> Reading:
+    """One look at the model, which is left as it was.
+
+    Args:
+        model, loss: as in training; the model runs in training mode.
+        batch: (x, y) or (x, y, sample_weight).
+
+    >>> import miniframe as mf
+    >>> layer = mf.Linear(2, 1)
+    >>> found = read(layer, mf.MSELoss(), (mx.ones((4, 2)), mx.ones((4, 1))))
+    >>> list(found.layers), found.layers["linear"].learns
+    (['linear'], True)
+    """
+    from .graph import Variable, ancestors, call_on_nodes
+    from .untouched import untouched
+
+    x, *rest = batch
+    with untouched(model, loss):
+        model.train()
+        output = call_on_nodes(model, [Variable(part) for part in (x if isinstance(x, tuple) else (x,))])
+        value = loss(output.value, *rest)
+        output.backward(loss.gradient())
+        nodes = [n for n in ancestors([output]) if n.module is not None and isinstance(n.value, mx.array)]
+        numbers = [value]
+        for node in nodes:
+            numbers += _measure(node, batch_samples(batch), loss.reduction)
+        results = np.array(mx.stack([n.astype(mx.float32) for n in numbers]), dtype=np.float64).tolist()
+        names = _names(model, nodes)
+        layers = {}
+        for index, (node, name) in enumerate(zip(nodes, names)):
+            layers[name] = _layer(node, name, *results[1 + 3 * index : 4 + 3 * index])
+    return Reading(0, results[0], layers)
+
+
+def _measure(node: Node, samples: int, reduction: str) -> list[mx.array]:
+    """Three numbers, not yet computed: activation, gradient, and the fraction of units or outputs that are stuck."""
+    y, grad = node.value, node.grad
+    activation = mx.sqrt((y * y).mean())
+    if grad is None:
+        gradient = mx.array(math.nan)
+    else:  # a mean loss has divided by the number of samples
+        gradient = mx.sqrt((grad * grad).sum() * (samples if reduction == "mean" else 1 / samples))
+    if isinstance(node.module, ReLU):
+        stuck = (y.reshape(-1, y.shape[-1]).max(axis=0) <= 0).astype(mx.float32).mean()
+    elif isinstance(node.module, Tanh):
+        stuck = (mx.abs(y) > 0.99).astype(mx.float32).mean()
+    elif isinstance(node.module, Sigmoid):
+        stuck = (mx.abs(y - 0.5) > 0.49).astype(mx.float32).mean()
+    else:
+        stuck = mx.array(math.nan)
+    return [activation, gradient, stuck]
+
+
+def _layer(node: Node, name: str, activation: float, gradient: float, stuck: float) -> LayerReading:
+    assert node.module is not None
+    relu = isinstance(node.module, ReLU)
+    return LayerReading(
+        title=f"layer {name!r}, {node.module.title()}",
+        activation=activation,
+        gradient=gradient,
+        dead=stuck if relu else math.nan,
+        saturated=math.nan if relu else stuck,
+        units=node.value.shape[-1] if node.value.ndim else 1,
+        learns=any(p.value.ndim > 1 for p in node.module.parameters()),
+    )
+
+
+def _names(model: Module, nodes: list[Node]) -> list[str]:
+    """The path of each node's layer; a layer called again gets " (2)" behind it."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    names: list[str] = []
+    for node in nodes:
+        path = paths.get(id(node.module)) or type(node.module).__name__.lower()
+        calls = sum(name.split(" (")[0] == path for name in names)
+        names.append(f"{path} ({calls + 1})" if calls else path)
+    return names

@@ -1,0 +1,180 @@
+"""Checkpoints of a training: after a crash or a kill, fit goes on from the last one exactly as if nothing happened."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from .. import random
+from ..distributed import team
+from ..module import Module
+from ..serialization import load, put_weights
+
+NAME = re.compile(r"epoch-(\d+)\.safetensors")
+
+
+class Snapshot(Module):
+    """All that decides how a training goes on, as attributes; it is a Module so that it can be saved like a model.
+
+    Attributes:
+        epoch: the last finished one.
+        seed: of fit; with the number of an epoch it gives the shuffle order.
+        weights: arrays by the names of the model's parameters and buffers.
+        optimizer: what ``state_of`` returns.
+        random: the two numbers of the random state, for each rank.
+        callbacks: (class name, state) of each.
+        history, epochs: the lists of the History.
+        stopped: whether a callback has ended the training.
+    """
+
+    epoch: int
+    seed: int
+    weights: dict[str, mx.array]
+    optimizer: dict[str, Any]
+    random: list[float]
+    callbacks: list[tuple[str, dict[str, Any]]]
+    history: dict[str, list[float]]
+    epochs: list[int]
+    stopped: bool
+
+    @classmethod
+    def take(cls, model: Any, optimizer: Any, callbacks: list[Any], history: Any, seed: int) -> Snapshot:
+        """The state of a training after an epoch."""
+        snapshot = cls()
+        snapshot.epoch, snapshot.seed = history.epoch[-1], seed
+        snapshot.weights = {name: cell.value for name, cell in (*model.named_parameters(), *model.named_buffers())}
+        snapshot.optimizer = state_of(optimizer)
+        snapshot.random = team().total(_in_place(random.get_state()))
+        snapshot.callbacks = [(type(c).__name__, c.state()) for c in callbacks]
+        snapshot.history, snapshot.epochs = history.history, history.epoch
+        snapshot.stopped = bool(model.stop_training)
+        return snapshot
+
+    def restore(self, model: Any, optimizer: Any, callbacks: list[Any], history: Any) -> None:
+        """Bring model, optimizer, callbacks, history and random numbers to where they were."""
+        where = f"fit: the checkpoint of epoch {self.epoch + 1}"
+        ours, theirs = [type(c).__name__ for c in callbacks], [name for name, _ in self.callbacks]
+        if ours != theirs:
+            raise ValueError(f"{where} was made with the callbacks {theirs}, and now there are {ours}")
+        check_fits(optimizer, self.optimizer, where)
+        put_weights(model, self.weights, strict=True, where=where)
+        set_state_of(optimizer, self.optimizer)
+        for callback, (_, state) in zip(callbacks, self.callbacks):
+            callback.load_state(state)
+        history.history, history.epoch = self.history, self.epochs
+        model.stop_training = self.stopped
+        if len(self.random) == 2 * team().size:  # on another number of ranks the masks of Dropout differ anyway
+            first, second = self.random[2 * team().rank :][:2]
+            random.set_state((int(first), int(second)))
+
+
+def _in_place(state: random.State) -> list[float]:
+    """Zeros for the other ranks, so that the sum over the ranks lists the states of all."""
+    numbers = [0.0] * (2 * team().size)
+    numbers[2 * team().rank : 2 * team().rank + 2] = state
+    return numbers
+
+
+def state_of(optimizer: Any) -> dict[str, Any]:
+    """What an optimizer remembers, as numbers, strings and arrays; learning rates that are schedules are None."""
+    return {
+        "class": type(optimizer).__name__,
+        "iterations": optimizer.iterations,
+        "lr": [None if callable(group.lr) else group.lr for group in optimizer.groups],
+        "arrays": [cell.value for cell in optimizer.cells()],
+    }
+
+
+def check_fits(optimizer: Any, state: dict[str, Any], where: str) -> None:
+    """Raise a ValueError unless the optimizer is made like the one whose state this is."""
+    shapes = [cell.shape for cell in optimizer.cells()]
+    ours = (type(optimizer).__name__, shapes, len(optimizer.groups))
+    theirs = (state["class"], [array.shape for array in state["arrays"]], len(state["lr"]))
+    if ours != theirs:
+        raise ValueError(
+            f"{where} was made with {theirs[0]} ({len(theirs[1])} arrays, {theirs[2]} groups), which does not fit "
+            f"{ours[0]} ({len(shapes)} arrays, {ours[2]} groups); make the optimizer with the same arguments"
+        )
+
+
+def set_state_of(optimizer: Any, state: dict[str, Any]) -> None:
+    """Let an optimizer made with the same arguments remember what another one did."""
+    optimizer.iterations = state["iterations"]
+    for group, lr in zip(optimizer.groups, state["lr"]):
+        if lr is not None and not callable(group.lr):
+            group.lr = lr
+    for cell, array in zip(optimizer.cells(), state["arrays"]):
+        cell.value = array
+
+
+class Checkpoints:
+    """The folder of one training, with a file for each of its last epochs.
+
+    Args:
+        folder: made if it does not exist; on several machines, one that all of them see.
+        keep: how many files stay.
+        resume: whether to go on from the last one; False refuses a folder that has any.
+
+    Raises:
+        ValueError: for keep < 1, or checkpoints of another training in the folder.
+
+    >>> import tempfile
+    >>> Checkpoints(tempfile.mkdtemp(), keep=3).latest() is None
+    True
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int = 3, resume: bool = False) -> None:
+        if keep < 1:
+            raise ValueError(f"fit: expected to keep at least 1 checkpoint, got keep={keep}")
+        self.folder, self.keep = Path(folder), keep
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.files() and not resume:
+            raise ValueError(
+                f"fit: {self.folder} already holds checkpoints; resume=True goes on from the last one, and for a new "
+                "training give a new folder"
+            )
+        if team().rank == 0:
+            for leftover in self.folder.glob(".epoch-*"):  # from a process killed while it was saving
+                leftover.unlink(missing_ok=True)
+
+    def files(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        found = {path: NAME.fullmatch(path.name) for path in self.folder.iterdir()}
+        return sorted((path for path, match in found.items() if match), key=lambda path: int(found[path][1]))  # type: ignore[index]
+
+    def latest(self) -> Snapshot | None:
+        """The last checkpoint, or None without any."""
+        files = self.files()
+        if not files:
+            return None
+        snapshot = load(files[-1])
+        if not isinstance(snapshot, Snapshot):
+            raise ValueError(f"{files[-1]}: holds a {type(snapshot).__name__}, no checkpoint")
+        return snapshot
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint, whole or not at all, and remove what is older than the last ``keep``."""
+        if team().rank > 0:
+            return
+        snapshot.save(self.folder / f"epoch-{snapshot.epoch + 1:06d}.safetensors")
+        for path in self.files()[: -self.keep]:
+            path.unlink(missing_ok=True)
+
+
+def open_checkpoints(
+    folder: str | os.PathLike[str] | None, keep: int, resume: bool, seed: int | None
+) -> tuple[Checkpoints | None, Snapshot | None]:
+    """What fit's arguments ask for: where to save, and what to go on from."""
+    if folder is None:
+        if resume:
+            raise ValueError("fit: resume=True needs the folder of the checkpoints: fit(..., checkpoint='run/')")
+        return None, None
+    checkpoints = Checkpoints(folder, keep, resume)
+    snapshot = checkpoints.latest()
+    if snapshot is not None and seed not in (None, snapshot.seed):
+        raise ValueError(f"fit: the checkpoints in {folder} were made with seed={snapshot.seed}, and now it is {seed}")
+    return checkpoints, snapshot

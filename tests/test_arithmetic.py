@@ -1,0 +1,152 @@
+"""Every operation that nodes offer, as a layer, against three witnesses."""
+
+import hypothesis
+import hypothesis.strategies as st
+import mlx.core as mx
+import numpy as np
+import pytest
+import torch
+from harness import by_differences, by_mx_grad, by_torch, close, normal
+
+import miniframe as mf
+from miniframe.layers import arithmetic as ops
+
+# name: module, PyTorch's version, input shapes; "+" marks inputs that must be positive
+TWO = {
+    "Add": (ops.Add(), torch.add),
+    "Subtract": (ops.Subtract(), torch.sub),
+    "Multiply": (ops.Multiply(), torch.mul),
+    "Divide": (ops.Divide(), torch.div),
+    "Power": (ops.Power(), torch.pow),
+}
+SHAPES = [
+    ((3, 4), (3, 4)), ((3, 4), (4,)), ((4,), (3, 4)), ((3, 1), (1, 4)),
+    ((2, 3, 4), (3, 1)), ((), (3, 4)), ((1,), (1,)),
+]  # fmt: skip
+PRODUCTS = [
+    ((3, 4), (4, 5)), ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,)), ((1, 1), (1, 1)), ((2, 3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 5)), ((2, 1, 3, 4), (5, 4, 2)), ((2, 3, 4), (4,)), ((4,), (2, 4, 3)),
+]  # fmt: skip
+ONE = {
+    "Negate": (ops.Negate(), torch.neg),
+    "Exp": (ops.Exp(), torch.exp),
+    "Log": (ops.Log(), torch.log),
+    "Sqrt": (ops.Sqrt(), torch.sqrt),
+    "Sum": (ops.Sum(), torch.sum),
+    "Sum over 1": (ops.Sum(1), lambda x: x.sum(1)),
+    "Sum over -1, kept": (ops.Sum(-1, keepdims=True), lambda x: x.sum(-1, keepdim=True)),
+    "Sum over 0 and 2": (ops.Sum((0, 2)), lambda x: x.sum((0, 2))),
+    "Mean": (ops.Mean(), torch.mean),
+    "Mean over 0": (ops.Mean(0), lambda x: x.mean(0)),
+    "Mean over 0 and -1, kept": (ops.Mean((0, -1), keepdims=True), lambda x: x.mean((0, -1), keepdim=True)),
+    "Max": (ops.Max(), lambda x: x.amax()),
+    "Max over 1": (ops.Max(1), lambda x: x.amax(1)),
+    "Max over 0 and 2, kept": (ops.Max((0, 2), keepdims=True), lambda x: x.amax((0, 2), keepdim=True)),
+    "Index row": (ops.Index(1), lambda x: x[1]),
+    "Index slice": (ops.Index((slice(None), slice(1, None, 2))), lambda x: x[:, 1::2]),
+    "Index twice": (ops.Index(mx.array([0, 0, 1])), lambda x: x[[0, 0, 1]]),
+    "Index new axis": (ops.Index((Ellipsis, None, 0)), lambda x: x[..., None, 0]),
+    "ReshapeTo": (ops.ReshapeTo((4, -1)), lambda x: x.reshape(4, -1)),
+    "Transpose": (ops.Transpose(), lambda x: x.permute(2, 1, 0)),
+    "Transpose 1, 2, 0": (ops.Transpose((1, 2, 0)), lambda x: x.permute(1, 2, 0)),
+    "Transpose -1, 0, 1": (ops.Transpose((-1, 0, 1)), lambda x: x.permute(-1, 0, 1)),
+}  # fmt: skip
+
+
+def positive(*shape, seed=0):
+    return np.asarray(np.abs(normal(*shape, seed=seed)) + 0.5)
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("name", TWO)
+def test_two_inputs_broadcast_and_agree_with_three_witnesses(name, shapes):
+    module, reference = TWO[name]
+    inputs = [positive(*shape, seed=i) for i, shape in enumerate(shapes)]
+    by_differences(module, *inputs)
+    by_mx_grad(module, *inputs)
+    by_torch(module, reference, *inputs)
+
+
+@pytest.mark.parametrize("shapes", PRODUCTS, ids=str)
+def test_matrix_products_of_all_kinds_agree_with_three_witnesses(shapes):
+    inputs = [normal(*shape, seed=i) for i, shape in enumerate(shapes)]
+    by_differences(ops.MatMul(), *inputs)
+    by_mx_grad(ops.MatMul(), *inputs)
+    by_torch(ops.MatMul(), torch.matmul, *inputs)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (3, 2, 2)], ids=str)
+@pytest.mark.parametrize("name", ONE)
+def test_one_input_agrees_with_three_witnesses(name, shape):
+    module, reference = ONE[name]
+    by_differences(module, positive(*shape))
+    by_mx_grad(module, positive(*shape))
+    by_torch(module, reference, positive(*shape))
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_a_strided_input_gives_the_same_as_a_contiguous_one(name):
+    module, _ = ONE[name]
+    view = mx.array(positive(8, 3, 4).astype(np.float32)).transpose(2, 1, 0)[:, :, ::2]
+    copy = mx.array(np.array(view))
+    upstream = mx.array(normal(*module(copy).shape).astype(np.float32))
+    value, grad = module(copy), module.backward(upstream)
+    close(module(view), value)
+    close(module.backward(upstream), grad)
+
+
+@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.given(st.lists(st.integers(1, 3), max_size=3), st.data())
+def test_any_pair_of_shapes_that_broadcast_passes_the_check(shape, data):
+    other = [data.draw(st.sampled_from([n, 1])) for n in shape][data.draw(st.integers(0, len(shape))) :]
+    name = data.draw(st.sampled_from(sorted(TWO)))
+    by_differences(TWO[name][0], positive(*shape), positive(*other, seed=1))
+
+
+@pytest.mark.parametrize("exponent", [2, 3.0, -1, 0.5, 1, 0])
+def test_powers_with_a_plain_number_as_exponent(exponent):
+    x = mf.Variable(positive(3, 2).astype(np.float32))
+    (x**exponent).sum().backward()
+    tensor = torch.tensor(np.array(x.value), requires_grad=True)
+    (tensor**exponent).sum().backward()
+    close(x.grad, tensor.grad)
+
+
+def test_powers_of_zero_and_of_negative_numbers():
+    x = mf.Variable([0.0, -2.0, 3.0])
+    (x**2).sum().backward()
+    assert x.grad.tolist() == [0, -4, 6]
+    base, exponent = mf.Variable([0.0, 2.0]), mf.Variable([2.0, 3.0])
+    (base**exponent).sum().backward()
+    close(exponent.grad, [0, 8 * np.log(2)])
+
+
+def test_equal_largest_elements_share_the_gradient():
+    x = mf.Variable([[1.0, 3.0, 3.0], [5.0, 5.0, 5.0]])
+    x.max(axis=1).sum().backward()
+    close(x.grad, [[0, 0.5, 0.5], [1 / 3] * 3])
+
+
+@pytest.mark.parametrize(
+    "expression, reference",
+    [
+        (lambda x: 3 + x - 1, lambda x: 3 + x - 1),
+        (lambda x: 2 * x / 4, lambda x: 2 * x / 4),
+        (lambda x: 1 - x, lambda x: 1 - x),
+        (lambda x: 1 / x, lambda x: 1 / x),
+        (lambda x: 2.5**x, lambda x: 2.5**x),
+        (lambda x: -x, lambda x: -x),
+        (lambda x: x.exp().log().sqrt(), lambda x: x.exp().log().sqrt()),
+        (lambda x: x.mean(axis=1, keepdims=True) * x.T.T, lambda x: x.mean(1, keepdim=True) * x),
+        (lambda x: x.reshape(2, -1)[0].sum() + x.reshape((-1,)).max(), lambda x: x.reshape(2, -1)[0].sum() + x.amax()),
+        (lambda x: x @ x.transpose(1, 0), lambda x: x @ x.T),
+        (lambda x: x @ np.ones((3, 2), np.float32), lambda x: x @ torch.ones(3, 2)),
+    ],
+)
+def test_operators_and_methods_of_nodes(expression, reference):
+    value = positive(4, 3).astype(np.float32)
+    x, tensor = mf.Variable(value), torch.tensor(value, requires_grad=True)
+    expression(x).sum().backward()
+    reference(tensor).sum().backward()
+    close(expression(x).value, reference(tensor).detach())
+    close(x.grad, tensor.grad)

@@ -1,0 +1,190 @@
+"""Streams of batches: read ahead on a thread, errors in their place, and memory that does not grow."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import miniframe as mf
+from miniframe.training.history import WAITING, Mean
+from miniframe.training.prefetch import AHEAD, read_ahead
+
+
+def numpy_batches(count, threads=None, produced=None):
+    """(x, y) of NumPy arrays; notes which thread made them, and how many were made."""
+    for index in range(count):
+        if threads is not None:
+            threads.append(threading.current_thread().name)
+        if produced is not None:
+            produced.append(index)
+        yield np.full((2, 1), index, np.float32), np.full((2, 1), index, np.float32)
+
+
+def reading_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "read ahead"]
+
+
+def fit(source, **options):
+    model = mf.Linear(1, 1)
+    options = {"loss": "mse", "optimizer": mf.SGD(model, 0.001), "verbose": 0, "compile": False, **options}
+    return model, model.fit(source, **options)
+
+
+def test_numpy_batches_come_in_order_from_a_thread():
+    threads = []
+    batches = [x[0, 0] for x, _ in read_ahead(numpy_batches(50, threads))]
+    assert batches == list(range(50))
+    assert threads[0] == "MainThread" and set(threads[1:]) == {"read ahead"}
+    assert not reading_threads()
+
+
+def test_mlx_batches_stay_on_their_thread():
+    threads = []
+
+    def source():
+        for x, y in numpy_batches(5, threads):
+            yield mx.array(x), mx.random.normal(y.shape)
+
+    assert len(list(read_ahead(source()))) == 5
+    assert set(threads) == {"MainThread"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_short_streams_end(count):
+    assert len(list(read_ahead(numpy_batches(count)))) == count
+
+
+def test_a_few_batches_are_read_ahead_while_the_reader_is_busy():
+    produced = []
+    stream = read_ahead(numpy_batches(100, produced=produced))
+    next(stream), next(stream)
+    expected = 2 + AHEAD + 1  # those used, those waiting, the one in the thread's hand
+    deadline = time.monotonic() + 10
+    while len(produced) < expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert len(produced) == expected
+    stream.close()
+    assert not reading_threads() and len(produced) <= expected + 1
+
+
+def test_an_error_of_the_source_arrives_after_the_batches_before_it():
+    def source():
+        yield from numpy_batches(3)
+        raise OSError("the disk is gone")
+
+    seen = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        for batch in read_ahead(source()):
+            seen.append(batch)
+    assert len(seen) == 3 and not reading_threads()
+
+
+@pytest.mark.parametrize("end", ["stop_training", "error"])
+def test_no_thread_stays_behind_when_training_ends_early(end):
+    closed = []
+
+    def source():
+        try:
+            yield from numpy_batches(1000)
+        finally:
+            closed.append(True)
+
+    class Stop(mf.Callback):
+        def on_batch_end(self, batch, logs=None):
+            if batch == 3:
+                self.model.stop_training = True
+                if end == "error":
+                    raise RuntimeError("enough")
+
+    if end == "error":
+        with pytest.raises(RuntimeError, match="enough") as held:  # the traceback, and so fit's variables
+            fit(source, callbacks=[Stop()])
+        assert held.value.__traceback__
+    else:
+        fit(source, callbacks=[Stop()])
+    assert closed == [True] and not reading_threads()
+
+
+def test_a_stream_trains_like_the_same_arrays():
+    x = np.random.default_rng(0).normal(size=(64, 1)).astype(np.float32)
+
+    def stream():
+        for i in range(0, 64, 8):
+            yield x[i : i + 8], 2 * x[i : i + 8]
+
+    results = []
+    for source in ((stream,), (x, 2 * x)):
+        mf.seed(0)
+        model = mf.Linear(1, 1)
+        history = model.fit(
+            *source, loss="mse", optimizer=mf.SGD(model, 0.1), batch_size=8, epochs=3, shuffle=False, verbose=0,
+            compile=False, validation_data=stream,
+        )  # fmt: skip
+        results.append((model.weight.value.item(), history.history))
+    assert results[0] == results[1]
+
+
+def test_a_mean_over_many_batches_keeps_few_arrays():
+    mean = Mean()
+    for index in range(3 * WAITING + 5):
+        mean.add(mx.array(float(index)), 1)
+        assert len(mean._waiting) < WAITING
+    assert mean.value() == (3 * WAITING + 4) / 2
+
+
+# Trains on a memory-mapped file of 192 MB with 64 MB of memory beyond what importing and the first step take.
+SCRIPT = """
+import resource, sys
+import numpy as np
+import miniframe as mf
+
+x = np.memmap(sys.argv[1], dtype=np.float32, mode="r").reshape(-1, 768)
+allowed = 64 * 2**20
+
+
+def read(rows):
+    def batches():
+        for start in range(0, rows, 128):
+            batch = np.array(x[start : start + 128])
+            yield batch, batch[:, :4]
+    return batches
+
+
+def private():
+    status = dict(line.split(":") for line in open("/proc/self/status"))
+    return int(status["VmData"].split()[0]) * 1024
+
+
+model = mf.Linear(768, 4)
+options = dict(loss="mse", optimizer=mf.SGD(model, 1e-3), verbose=0, compile=False)
+model.fit(read(2560), **options)
+resource.setrlimit(resource.RLIMIT_DATA, (private() + allowed,) * 2)
+try:
+    np.ones(allowed // 4, np.float64)  # 128 MB
+    sys.exit("the limit does not work")
+except MemoryError:
+    pass
+history = model.fit(read(len(x)), **options)
+print(history.history["loss"][0])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory with Linux's RLIMIT_DATA")
+def test_training_on_a_file_three_times_larger_than_the_memory_allowed(tmp_path):
+    path = tmp_path / "x.f32"
+    x = np.memmap(path, dtype=np.float32, mode="w+", shape=(65536, 768))
+    x[:, ::16] = 0.5
+    del x
+    environment = {**os.environ, "PYTHONPATH": str(Path(mf.__file__).parents[1])}
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(path)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert 0 < float(result.stdout) < 1
