@@ -106,12 +106,12 @@ def _look_at_output(model: Any, loss: Loss, data: ArrayData) -> None:
     from .layers.linear import Linear
     from .losses import BCELoss, CrossEntropyLoss
     from .module import EMPTY
-    from .training.fit import _modes_restored
+    from .training.modes import modes_restored
 
     if not isinstance(loss, (BCELoss, CrossEntropyLoss)):
         return
     x = next(data.take(np.arange(min(SAMPLES, len(data)))).epoch(SAMPLES))[0]
-    with _modes_restored(model):
+    with modes_restored(model):
         model.eval()
         output = call_on_nodes(model, [Variable(part) for part in (x if isinstance(x, tuple) else (x,))])
         for module in model.modules():

@@ -10,7 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .arrays import as_array, is_floating
+from .arrays import is_floating
 from .guardrails import LOOKS, look_at_prediction
 from .module import Module
 
@@ -62,6 +62,9 @@ class Loss(Module):
                 f"{type(self).__name__}: expected a target of the prediction's shape {prediction.shape}, "
                 f"got {target.shape}{hint}"
             )
+
+    def check_values(self, prediction: mx.array, target: mx.array) -> None:
+        """Raise a ValueError for targets whose values cannot be meant; fit asks once, as it has to wait for them."""
 
     def __call__(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
         inputs = (prediction, target) if sample_weight is None else (prediction, target, sample_weight)
@@ -199,6 +202,14 @@ class _ClassLoss(Loss):
                 f"{prediction.shape}, got {target.shape}"
             )
 
+    def check_values(self, prediction: mx.array, target: mx.array) -> None:
+        if not is_floating(target) and target.size:
+            low, high = int(target.min()), int(target.max())
+            if low < 0 or high >= prediction.shape[-1]:
+                raise ValueError(
+                    f"{type(self).__name__}: expected class labels in 0..{prediction.shape[-1] - 1}, got {low}..{high}"
+                )
+
     def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:
         """The target as one probability for each class."""
         if is_floating(target):
@@ -279,12 +290,3 @@ def get(loss: Any) -> Loss:
     if isinstance(loss, str) and loss in NAMES:
         return NAMES[loss]()
     raise ValueError(f"unknown loss {loss!r}; known: {', '.join(NAMES)}, or a Loss such as MSELoss()")
-
-
-def check_class_labels(target: Any, classes: int) -> None:
-    """Raise a ValueError unless integer labels lie in 0..classes-1. Reads the values, so not for the inner loop."""
-    target = as_array(target)
-    if not is_floating(target) and target.size:
-        low, high = int(target.min()), int(target.max())
-        if low < 0 or high >= classes:
-            raise ValueError(f"expected class labels in 0..{classes - 1}, got {low}..{high}")

@@ -216,7 +216,7 @@ class Graph(Module):
 
     def _infer_shapes(self) -> None:
         """Run one sample of zeros, lazily, where all shapes are known: what does not fit fails here and now."""
-        from .training.fit import _modes_restored
+        from .training.modes import modes_restored
 
         samples = []
         for node in self.inputs:
@@ -224,7 +224,7 @@ class Graph(Module):
                 return
             sizes = [1 if size is None else size for size in node.hint.shape]
             samples.append(mx.zeros(sizes, dtype=node.hint.dtype))
-        with _modes_restored(self), no_grad():
+        with modes_restored(self), no_grad():
             self.eval()
             for node, (value, _) in zip(self.nodes, self._run(samples)):
                 if node.module is not None and isinstance(value, mx.array):

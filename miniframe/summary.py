@@ -71,7 +71,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 def summarize(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.float32) -> Summary:
     """Run the model on one sample of zeros, lazily: shapes come out, no arithmetic is done."""
     from .graph import Variable, ancestors, call_on_nodes
-    from .training.fit import _modes_restored
+    from .training.modes import modes_restored
 
     if not isinstance(input_shape, (tuple, list)) or not all(isinstance(n, int) and n > 0 for n in input_shape):
         raise ValueError(f"summary: expected the shape of one sample, such as (2,) or (28, 28, 1), got {input_shape!r}")
@@ -83,7 +83,7 @@ def summarize(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.
         parameters=sum(p.size for p in parameters),
         trainable=sum(p.size for p in parameters if p.trainable),
     )
-    with _modes_restored(model):
+    with modes_restored(model):
         model.eval()
         output = call_on_nodes(model, [Variable(mx.zeros((1, *input_shape), dtype=dtype))])
     counted: set[int] = set()

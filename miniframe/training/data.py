@@ -177,6 +177,16 @@ def as_data(x: Any, y: Any = None, sample_weight: Any = None, where: str = "fit"
     return StreamData(x, where)
 
 
+def as_validation(data: Any) -> ArrayData | StreamData | None:
+    """Validation data as (x, y), (x, y, sample_weight) or an iterable of batches."""
+    where = "fit: validation_data"
+    if data is None:
+        return None
+    if isinstance(data, tuple) and len(data) in (2, 3):
+        return ArrayData(*data, where=where)  # type: ignore[misc]
+    return as_data(data, where=where)
+
+
 def class_weights(y: Any, weights: Mapping[int, float]) -> mx.array:
     """(N,) sample weights from one weight for each class; classes that are not named weigh 1.
 
