@@ -27,6 +27,7 @@ from .graph import no_grad as no_grad
 from .guardrails import GuardrailWarning as GuardrailWarning
 from .jacobian import jacobian as jacobian
 from .jacobian import per_sample_gradients as per_sample_gradients
+from .jacobian_route import jacobian_route as jacobian_route
 from .layers import ELU as ELU
 from .layers import GELU as GELU
 from .layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
