@@ -17,6 +17,8 @@ from .losses import Loss
 from .module import Module
 from .untouched import untouched
 
+AT_ONCE = 256  # upstream gradients, or samples, in one vectorized call: what bounds the memory
+
 
 def jacobian(module: Module, *inputs: Any) -> Any:
     """J[i, j] = ∂yᵢ / ∂xⱼ, for all elements of the output and of the input.
@@ -129,13 +131,15 @@ def _needs_whole_batch(model: Module, inputs: list[mx.array]) -> bool:
 
 
 def _for_each(function: Callable[..., list[mx.array]], *arrays: mx.array) -> list[mx.array]:
-    """The function of every item along the first axis: in one vectorized call, or one by one where MLX cannot."""
-    try:
-        with vectorizing():
-            return mx.vmap(function)(*arrays)
-    except ValueError:
-        results = []
-        for items in zip(*arrays):
-            results.append(function(*items))
-            mx.eval(results[-1])
-        return [mx.stack(list(parts)) for parts in zip(*results)]
+    """The function of every item along the first axis: in vectorized calls, or one by one where MLX cannot."""
+    chunks: list[list[mx.array]] = []
+    for start in range(0, arrays[0].shape[0], AT_ONCE):
+        items = [a[start : start + AT_ONCE] for a in arrays]
+        try:
+            with vectorizing():
+                chunks.append(mx.vmap(function)(*items))
+        except ValueError:
+            singles = [function(*single) for single in zip(*items)]
+            chunks.append([mx.stack(list(parts)) for parts in zip(*singles)])
+        mx.eval(chunks[-1])
+    return [mx.concatenate(list(parts)) for parts in zip(*chunks)]

@@ -127,6 +127,13 @@ class InPlace(mf.Tanh):
         return super().forward(x)
 
 
+class InPlaceBackward(mf.Tanh):
+    def backward(self, grad_output):
+        y = self.saved
+        grad_output *= 1 - y * y
+        return grad_output
+
+
 X = normal(5, 4)
 SQUARE = normal(5, 3)
 
@@ -190,6 +197,11 @@ def test_a_gradient_of_the_wrong_shape_names_layer_and_parameter(mistake, words)
 def test_an_input_changed_in_place_is_an_error():
     with pytest.raises(ValueError, match="forward changes its input in place"):
         mf.check_gradients(InPlace(), X)
+
+
+def test_an_upstream_gradient_changed_in_place_is_an_error():
+    with pytest.raises(ValueError, match="backward changes the upstream gradient in place"):
+        mf.check_gradients(InPlaceBackward(), X)
 
 
 def test_in_a_whole_model_the_layer_to_blame_is_named():

@@ -148,6 +148,39 @@ def test_inputs_of_different_lengths_are_an_error():
         mf.per_sample_gradients(mlp(), mf.MSELoss(), (array(4, 3), array(5, 3)), array(4, 2))
 
 
+def wires():
+    x = mf.Input((3,))
+    h = mf.Linear(3, 3)(x)
+    return mf.Graph(x, mf.Linear(3, 2)(h * mf.Tanh()(x) + h))
+
+
+def test_a_graph_has_jacobians_and_per_sample_gradients_and_keeps_its_values():
+    graph, x, y = wires(), array(5, 3), array(5, 2, seed=1)
+    graph(x)
+    graph.backward(y)
+    before = graph["tanh"].grad
+    graph.zero_grad()
+    found = mf.jacobian(graph, x)
+    close(mx.einsum("ab,abcd->cd", y, found), graph.backward(y))
+    graph.zero_grad()
+    grads = mf.per_sample_gradients(graph, mf.MSELoss(), x, y)
+    assert mx.array_equal(graph["tanh"].grad, before)
+    loss = mf.MSELoss()
+    loss(graph(x), y)
+    graph.backward(loss.gradient())
+    for name, p in graph.named_parameters():
+        close(grads[name].mean(axis=0), p.grad, 1e-6)
+
+
+def test_chunks_give_the_same_as_one_call(monkeypatch):
+    model, x, y = mlp(), array(7, 3), array(7, 2, seed=1)
+    whole, grads = mf.jacobian(model, x), mf.per_sample_gradients(model, mf.MSELoss(), x, y)
+    monkeypatch.setitem(mf.jacobian.__globals__, "AT_ONCE", 3)
+    close(mf.jacobian(model, x), whole, 1e-6)
+    for name, grad in mf.per_sample_gradients(model, mf.MSELoss(), x, y).items():
+        close(grad, grads[name], 1e-6)
+
+
 def test_what_cannot_be_vectorized_runs_one_by_one():
     def strided(x):
         return [mx.as_strided(x, (2, 2), (1, 1)).sum(axis=1)]

@@ -142,7 +142,7 @@ class Check:
         """Send an upstream gradient back through the last forward; parameters accumulate."""
         from .diagnosis import name_the_layer
 
-        copies = [grad * 1 for grad in upstream]  # a backward that changes its gradient in place harms only itself
+        copies = [grad * 1 for grad in upstream]
         try:
             if self.loss is not None:
                 grads = self.module.backward(self.loss.gradient() * copies[0])
@@ -154,6 +154,11 @@ class Check:
             raise type(error)(
                 f"check_gradients({self.module.title()}): {name_the_layer(self.module, error)}"
             ) from error
+        if not all(mx.array_equal(a, b, equal_nan=True) for a, b in zip(copies, upstream)):
+            raise ValueError(
+                f"check_gradients({self.module.title()}): backward changes the upstream gradient in place; "
+                "others may need it too, write g = g * 2 instead of g *= 2"
+            )
         found: Gradients = {name: _numpy(p.grad) for name, p in self.module.named_parameters()}
         for index, grad in enumerate(grads if isinstance(grads, tuple) else (grads,)):
             found[self.input_name(index)] = _numpy(grad)
