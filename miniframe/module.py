@@ -1,7 +1,7 @@
-"""Parameters, buffers and modules: the pieces that every model is made of.
+"""Modules: the pieces that every model is made of.
 
-A module is a pair of maps, ``forward(x) -> y`` and ``backward(dy) -> dx``. Its arrays live in cells, Parameter and
-Buffer, so that a training step is a function from cell values to cell values.
+A module is a pair of maps, ``forward(x) -> y`` and ``backward(dy) -> dx``. Its arrays live in cells (cells.py),
+Parameter and Buffer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import mlx.core as mx
 
 from .arrays import as_array
-from .guardrails import gradients_not_zeroed
+from .cells import Buffer as Buffer
+from .cells import Parameter as Parameter
 from .serialization import Stored
 from .training.fit import Trainable
 
@@ -20,77 +21,6 @@ if TYPE_CHECKING:
     from .summary import Summary
 
 M = TypeVar("M", bound="Module")
-
-
-class Buffer:
-    """An array that belongs to a module or an optimizer but is not learned: running statistics, a momentum, a rate.
-
-    Args:
-        value: the array (or anything ``mx.array`` accepts). Later values must have the same shape.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = as_array(value)
-
-    @property
-    def value(self) -> mx.array:
-        return self._value
-
-    @value.setter
-    def value(self, value: mx.array) -> None:
-        if value.shape != self._value.shape:
-            raise ValueError(f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}")
-        self._value = value
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._value.shape
-
-    @property
-    def size(self) -> int:
-        return self._value.size
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(shape={self.shape}, dtype={str(self._value.dtype).split('.')[-1]})"
-
-
-class Parameter(Buffer):
-    """An array that is learned, and the gradient of the loss with respect to it.
-
-    ``value`` and ``grad`` always have the same shape. ``grad`` is None before the first backward and after
-    ``zero_grad``; every backward adds to it. A frozen parameter (``trainable = False``) receives no gradient.
-
-    >>> p = Parameter(mx.zeros((2, 3)))
-    >>> p.accumulate(mx.ones((2, 3)))
-    >>> p.accumulate(mx.ones((2, 3)))
-    >>> p.grad.tolist()
-    [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
-    """
-
-    __slots__ = ("grad", "trainable", "used_by")
-
-    def __init__(self, value: Any, trainable: bool = True) -> None:
-        super().__init__(value)
-        self.grad: mx.array | None = None
-        self.trainable = trainable
-        self.used_by: Any = None  # the optimizer that has made a step with this gradient
-
-    def accumulate(self, grad: mx.array) -> None:
-        """Add ``grad`` to the gradient; called by a layer's ``backward``, once for every use of the parameter."""
-        if not self.trainable:
-            return
-        if grad.shape != self._value.shape:
-            hint = " (transposed?)" if grad.shape == self._value.shape[::-1] else ""
-            raise ValueError(f"Parameter: expected a gradient of shape {self._value.shape}, got {grad.shape}{hint}")
-        if self.grad is None:
-            self.grad = grad
-        else:
-            if self.used_by is not None:
-                gradients_not_zeroed(self.used_by)
-            self.grad = self.grad + grad
-        self.used_by = None
 
 
 class _Empty:
