@@ -110,6 +110,30 @@ class Skip(mf.Module):
         return grad_output * (1 - self.saved * self.saved)
 
 
+class OneSlope(mf.LeakyReLU):
+    def backward(self, grad_output):
+        return grad_output * mx.where(self.saved > 0, 1.0, 0.5 * self.slope)
+
+
+class FlippedConvolution(mf.Conv2d):
+    def backward(self, grad_output):
+        grad_input = super().backward(grad_output)
+        self.weight.grad = self.weight.grad[:, ::-1, ::-1]
+        return grad_input
+
+
+class FrozenStatistics(mf.LayerNorm):
+    """Takes mean and variance for constants."""
+
+    def forward(self, x):
+        self._spread = mx.sqrt(x.var(axis=-1, keepdims=True) + self.eps)
+        return super().forward(x)
+
+    def backward(self, grad_output):
+        super().backward(grad_output)
+        return grad_output * self.weight.value / self._spread
+
+
 class SumLoss(mf.MSELoss):
     def gradient(self):
         prediction, target, _, _ = self.saved
@@ -157,6 +181,9 @@ PLANTED = {
     "kink": (EdgeReLU(), [np.array([[0.0, 1.0, -1.0]])], "kink"),
     "softmax without cross terms": (DiagonalSoftmax(), [X], "cross terms missing"),
     "derivative at the output": (OutputSoftplus(), [X], "at the output instead of the input"),
+    "one branch forgotten": (OneSlope(0.3), [X], "all elements with a negative input"),
+    "flipped kernel": (FlippedConvolution(2, 2, 2, bias=False), [normal(2, 3, 3, 2)], "weight: the right numbers in"),
+    "statistics taken for constants": (FrozenStatistics(4), [X], "cross terms missing"),
     "skip path forgotten": (Skip(), [X], "1 times the upstream gradient is missing"),
     "loss without its mean": (SumLoss(), [X, X + 1], "20 times too large, which is the number of elements"),
     "loss without the factor 2": (HalfLoss(), [X, X + 1], "2 times too small, which is 2: the factor of a square"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +13,10 @@ from .. import random
 from ..arrays import is_floating
 from ..graph import no_grad
 from ..losses import Loss
-from ..module import EMPTY, Module
-from ..precise import precise
-from ..untouched import untouched
+from ..module import Module
+from .complaints import name_the_layer, shape_words
 from .differences import STEP, at_a_kink, slopes
+from .doubles import double, in_double_precision
 from .report import Report, Row
 
 OTHER_STEPS = STEP / 8, 8 * STEP  # tried where the differences disagree, for sharp bends and for tiny slopes
@@ -70,20 +69,6 @@ def check_gradients(
         if not report.passed:
             explain(check, report)
         return report
-
-
-@contextmanager
-def in_double_precision(module: Module) -> Iterator[None]:
-    """Cast every cell to float64, on the CPU; afterwards the module and the random state are as before."""
-    with mx.stream(mx.cpu), precise(), untouched(module):
-        try:
-            for cell in (*module.parameters(), *module.buffers()):
-                if is_floating(cell._value):
-                    cell._value = cell._value.astype(mx.float64)
-            yield
-        finally:
-            for inner in module.modules():
-                inner._saved = EMPTY
 
 
 class Check:
@@ -140,8 +125,6 @@ class Check:
 
     def backward(self, upstream: list[mx.array]) -> Gradients:
         """Send an upstream gradient back through the last forward; parameters accumulate."""
-        from .diagnosis import name_the_layer
-
         copies = [grad * 1 for grad in upstream]
         try:
             if self.loss is not None:
@@ -216,8 +199,6 @@ class Check:
         return max(mx.get_peak_memory() - before, 0)
 
     def row(self, name: str, value: mx.array, grad: np.ndarray | None, right: np.ndarray, left: np.ndarray) -> Row:
-        from .diagnosis import shape_words
-
         if grad is not None and grad.shape != value.shape:
             raise ValueError(
                 f"check_gradients({self.module.title()}): expected a gradient of shape {value.shape} for {name}, "
@@ -247,16 +228,6 @@ class Check:
             elif np.linalg.norm(again - (a if is_input else 2 * a)) > 1e-6 * scale:
                 row.trouble = "a second backward gives another gradient: backward changes what forward saved"
             row.diagnosis = row.trouble
-
-
-def double(x: Any) -> Any:
-    """As float64, from NumPy without a detour through float32; integers stay integers, plain numbers themselves."""
-    if isinstance(x, (int, float)):
-        return x
-    array = np.array(x) if not hasattr(x, "detach") else x.detach().numpy()
-    if array.dtype.kind == "f":
-        return mx.array(array.astype(np.float64), dtype=mx.float64)
-    return mx.array(array.astype(np.int32) if array.dtype.kind in "iu" else array)
 
 
 def _numpy(grad: Any) -> np.ndarray | None:

@@ -12,7 +12,8 @@ from ..graph import no_grad
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..module import Module
-from .check import Check, in_double_precision
+from .check import Check
+from .doubles import in_double_precision
 
 BY_HAND, DIFFERENCES, MX_GRAD, PYTORCH = "by hand", "differences", "mx.grad", "PyTorch"
 WITNESSES = (BY_HAND, DIFFERENCES, MX_GRAD, PYTORCH)

@@ -1,0 +1,39 @@
+"""Everything in double precision for the time of a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ..arrays import is_floating
+from ..module import EMPTY, Module
+from ..precise import precise
+from ..untouched import untouched
+
+
+@contextmanager
+def in_double_precision(module: Module) -> Iterator[None]:
+    """Cast every cell to float64, on the CPU; afterwards the module and the random state are as before."""
+    with mx.stream(mx.cpu), precise(), untouched(module):
+        try:
+            for cell in (*module.parameters(), *module.buffers()):
+                if is_floating(cell._value):
+                    cell._value = cell._value.astype(mx.float64)
+            yield
+        finally:
+            for inner in module.modules():
+                inner._saved = EMPTY
+
+
+def double(x: Any) -> Any:
+    """As float64, from NumPy without a detour through float32; integers stay integers, plain numbers themselves."""
+    if isinstance(x, (int, float)):
+        return x
+    array = np.array(x) if not hasattr(x, "detach") else x.detach().numpy()
+    if array.dtype.kind == "f":
+        return mx.array(array.astype(np.float64), dtype=mx.float64)
+    return mx.array(array.astype(np.int32) if array.dtype.kind in "iu" else array)

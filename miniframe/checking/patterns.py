@@ -1,0 +1,257 @@
+"""The patterns that classical mistakes leave in a gradient: each function looks for one, and says what it found.
+
+A pattern is tested by experiment where possible: another upstream gradient, another sample, a transposed weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import mlx.core as mx
+import numpy as np
+
+from .. import random
+from ..losses import Loss
+from .check import Check
+from .differences import slopes_differ
+from .report import Row
+
+
+def _forgotten(check: Check, row: Row) -> str:
+    if row.missing:
+        hint = "its accumulate is missing" if not row.name.startswith("input") else "it returns None"
+        return f"forgotten: backward gives no gradient at all; {hint}"
+    if not row.by_hand.any():
+        return "forgotten: backward gives zero everywhere"
+    return ""
+
+
+def _random(check: Check, row: Row) -> str:
+    check.module.zero_grad()
+    check.forward()
+    random.seed(check.seed + 1)
+    if not _same(check.backward(check.upstream).get(row.name), row.by_hand):
+        return "mask not reused: backward draws random numbers of its own; save forward's mask"
+    return ""
+
+
+def _unstable(check: Check, row: Row) -> str:
+    if row.name.startswith("input"):
+        check.gradients()
+        if not _same(check.backward(check.upstream).get(row.name), row.by_hand):
+            return "a second backward gives another gradient: backward changes what forward saved"
+    return ""
+
+
+def _upstream(check: Check, row: Row) -> str:
+    if isinstance(check.module, Loss):
+        return ""
+    found = check.gradients([2 * grad for grad in check.upstream]).get(row.name)
+    if _same(found, row.by_hand):
+        return "upstream gradient ignored: multiply by grad_output"
+    if _same(found, 4 * row.by_hand):
+        return "the upstream gradient enters twice: it must be a factor exactly once"
+    if not _same(found, 2 * row.by_hand):
+        return "backward is not linear in the upstream gradient"
+    return ""
+
+
+def _one_sample(check: Check, row: Row) -> str:
+    batch = _batch(check)
+    if batch < 2 or row.name.startswith("input"):
+        return ""
+    for sample, words in ((0, "the first"), (batch - 1, "the last")):
+        only = [grad * (mx.arange(batch) == sample).reshape(-1, *[1] * (grad.ndim - 1)) for grad in check.upstream]
+        if _same(check.gradients(only).get(row.name), row.by_hand):
+            return f"missing sum over the batch: only {words} sample counts"
+    return ""
+
+
+def _ratio(check: Check, row: Row) -> str:
+    ratio = _constant_ratio(row.by_hand, row.numeric)
+    if ratio is None:
+        return ""
+    if math.isclose(ratio, -1, rel_tol=1e-4):
+        return "sign: backward's gradient is the negative of the right one"
+    sign = "; the sign is wrong too" if ratio < 0 else ""
+    for name, number in _numbers(check):
+        if number > 0 and number != 1:
+            if math.isclose(abs(ratio), number, rel_tol=1e-4):
+                return f"constant ratio: {number:g} times too large, which is {name}{sign}"
+            if math.isclose(abs(ratio), 1 / number, rel_tol=1e-4):
+                return f"constant ratio: {number:g} times too small, which is {name}{sign}"
+    return f"constant ratio: backward's gradient is {ratio:.6g} times the right one"
+
+
+def _numbers(check: Check) -> Iterator[tuple[str, float]]:
+    """Numbers that a forgotten or superfluous factor may be, with what it means."""
+    batch, outputs = _batch(check), sum(y.size for y in check.outputs)
+    loss = isinstance(check.module, Loss)
+    mean = "the mean (division by n)" if loss else "a mean over"
+    if batch > 1:
+        yield f"the batch size: {mean} {'over ' if loss else ''}the batch is missing or superfluous", batch
+    if loss:
+        yield "the number of elements: the mean (division by n) is missing or superfluous", check.inputs[0].size
+    yield "2: the factor of a square is missing, or a term is counted twice", 2
+    for name, value in vars(check.module).items():
+        if not name.startswith("_") and isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield f"{name}", float(value)
+            yield f"1 - {name}", 1 - float(value)
+            yield f"the root of {name}", math.sqrt(abs(value))
+    for axis, size in enumerate(check.inputs[0].shape):
+        yield f"the length of the input's axis {axis}", size
+        yield f"the root of the length of the input's axis {axis}", math.sqrt(size)
+    yield "the number of outputs", outputs
+
+
+def _transposed(check: Check, row: Row) -> str:
+    if row.by_hand.ndim >= 2 and row.shape[-1] == row.shape[-2]:
+        if _same(np.swapaxes(row.by_hand, -1, -2), row.numeric):
+            return "transposed: backward's gradient is the transpose of the right one"
+    for name, parameter in check.module.named_parameters():
+        value = parameter._value
+        if value.ndim == 2 and value.shape[0] == value.shape[1] and name != row.name:
+            check.module.zero_grad()
+            check.forward()
+            parameter._value = value.T
+            other = check.backward(check.upstream).get(row.name)
+            parameter._value = value
+            if _same(other, row.numeric):
+                return f"transposed: with the transpose of {name}, backward's gradient would be right"
+    return ""
+
+
+def _mask(check: Check, row: Row) -> str:
+    """Zeros of the right gradient that backward does not have, or has where it should not."""
+    a, b = row.by_hand.ravel(), row.numeric.ravel()
+    tiny = 1e-7 * max(abs(b).max(), abs(a).max())
+    zero_a, zero_b = abs(a) <= tiny, abs(b) <= tiny
+    if (zero_b & ~zero_a).any() and not (zero_a & ~zero_b).any() and (~zero_b).any():
+        if _constant_ratio(a[~zero_b], b[~zero_b]) is not None:
+            return "mask not reused: forward lets these elements change nothing, and backward sends a gradient to them"
+    if (zero_a & ~zero_b).any() and not (zero_b & ~zero_a).any() and (~zero_a).any():
+        if _same(a[~zero_a], b[~zero_a]):
+            return f"incomplete: backward gives zero for {int((zero_a & ~zero_b).sum())} elements that matter"
+    if (zero_a & ~zero_b).any() and (zero_b & ~zero_a).any() and not (~zero_a & ~zero_b).any():
+        return "mask inverted: backward sends the gradient exactly where forward sent nothing"
+    return ""
+
+
+def _wrong_places(check: Check, row: Row) -> str:
+    a, b = np.sort(row.by_hand, axis=None), np.sort(row.numeric, axis=None)
+    if a.size > 2 and _same(a, b):
+        return "the right numbers in the wrong places: transposed, flipped, or reshaped in another order"
+    return ""
+
+
+def _region(check: Check, row: Row) -> str:
+    """Wrong exactly on one side of zero, as when one branch of a piecewise function was forgotten."""
+    if row.name != "input" or row.shape != check.inputs[0].shape:
+        return ""
+    wrong = abs(row.by_hand - row.numeric) > 1e-4 * (abs(row.by_hand) + abs(row.numeric))
+    x = np.array(check.inputs[0])
+    for side, words in ((x < 0, "negative"), (x > 0, "positive")):
+        if side.any() and not side.all() and np.array_equal(wrong, side):
+            return f"one branch is wrong: all elements with a {words} input, and only those"
+    return ""
+
+
+def _identity_term(check: Check, row: Row) -> str:
+    if len(check.upstream) == 1 and check.upstream[0].shape == row.shape:
+        ratio = _constant_ratio(row.by_hand - row.numeric, np.array(check.upstream[0]))
+        if ratio is not None:
+            what = "missing" if ratio < 0 else "too much"
+            return f"{abs(ratio):.4g} times the upstream gradient is {what}: the path that skips the layer?"
+    return ""
+
+
+def _wrong_place(check: Check, row: Row) -> str:
+    if row.name == "input" and len(check.outputs) == 1 and check.outputs[0].shape == row.shape:
+        x = check.inputs[0]
+        check.inputs[0] = check.outputs[0]
+        before, check.outputs = check.outputs, check.forward()
+        other = _numeric(check, "input")
+        check.inputs[0], check.outputs = x, before
+        if _same(row.by_hand, other):
+            return "the derivative is taken at the output instead of the input"
+    return ""
+
+
+def _cross_terms(check: Check, row: Row) -> str:
+    """Does an input move several outputs, while backward uses only its own upstream gradient?"""
+    if not row.name.startswith("input") or check.upstream[0].shape != row.shape or row.numeric.size < 2:
+        return ""
+    corner = mx.zeros(row.shape, dtype=mx.float64).reshape(-1)
+    corner = mx.where(mx.arange(corner.size) == 0, 1.0, corner).reshape(row.shape).astype(mx.float64)
+    by_hand = check.gradients([corner]).get(row.name)
+    upstream, check.upstream = check.upstream, [corner]
+    numeric = _numeric(check, row.name)
+    check.upstream = upstream
+    if by_hand is None:
+        return ""
+    elsewhere_a, elsewhere_b = abs(by_hand.ravel()[1:]).max(), abs(numeric.ravel()[1:]).max()
+    if elsewhere_a == 0 and elsewhere_b > 1e-7:
+        return "cross terms missing: one input moves several outputs, as through a sum or mean, and backward forgets it"
+    return ""
+
+
+def _kink(check: Check, row: Row) -> str:
+    wrong = abs(row.by_hand - row.numeric) > 1e-4 * (abs(row.by_hand) + abs(row.numeric))
+    if wrong.any() and slopes_differ(row.right, row.left)[wrong].all():
+        at = row.worst
+        return (
+            f"kink: the function has a corner at {at}, with slopes {row.left[at]:.4g} and {row.right[at]:.4g}; "
+            "backward's value lies outside"
+        )
+    return ""
+
+
+PATTERNS: tuple[Callable[[Check, Row], str], ...] = (
+    _forgotten,
+    _kink,
+    _random,
+    _unstable,
+    _upstream,
+    _one_sample,
+    _ratio,
+    _transposed,
+    _mask,
+    _wrong_places,
+    _region,
+    _identity_term,
+    _wrong_place,
+    _cross_terms,
+)
+
+
+# -------------------------------------------------------------------- measuring
+
+
+def _numeric(check: Check, name: str) -> np.ndarray:
+    """The differences of one row anew, after something in the check was changed."""
+    outputs, check.outputs = check.outputs, check.forward()
+    for found, value, put in check.targets():
+        if found == name:
+            right, left = check.slopes(value, put)
+            check.outputs = outputs
+            return (right + left) / 2
+    raise KeyError(name)
+
+
+def _batch(check: Check) -> int:
+    x = check.inputs[0]
+    return int(x.shape[0]) if x.ndim and all(y.shape[:1] == x.shape[:1] for y in check.outputs) else 0
+
+
+def _same(a: np.ndarray | None, b: np.ndarray) -> bool:
+    return a is not None and a.shape == b.shape and bool(np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b))
+
+
+def _constant_ratio(a: np.ndarray, b: np.ndarray) -> float | None:
+    """c if a = c b everywhere, else None."""
+    size = float((b * b).sum())
+    if size == 0:
+        return None
+    ratio = float((a * b).sum()) / size
+    return ratio if ratio != 0 and np.linalg.norm(a - ratio * b) <= 1e-5 * np.linalg.norm(a) else None
