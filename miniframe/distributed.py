@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
@@ -198,7 +199,19 @@ def team() -> Team:
     >>> team().rank, team().size
     (0, 1)
     """
-    return Team(mx.distributed.init() if any(name in os.environ for name in LAUNCHED) else None)
+    return Team(mx.distributed.init() if launched() else None)
+
+
+def launched() -> bool:
+    """Whether this process was started as one of several; ``mlx.launch -n 1`` gives an empty list of hosts.
+
+    >>> launched()
+    False
+    """
+    hosts = os.environ.get("MLX_HOSTFILE")
+    if hosts is not None and not Path(hosts).read_text().strip():
+        return False
+    return any(name in os.environ for name in LAUNCHED)
 
 
 def rank() -> int:

@@ -147,6 +147,15 @@ def test_one_process_is_a_team_of_one():
     assert ranks.any(True, ask=False) and not ranks.any(False)
 
 
+def test_one_rank_of_mlx_launch_is_a_process_by_itself(tmp_path, monkeypatch):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("\n")
+    monkeypatch.setenv("MLX_RANK", "0")
+    assert mf.distributed.launched()
+    monkeypatch.setenv("MLX_HOSTFILE", str(hosts))
+    assert not mf.distributed.launched()
+
+
 def test_a_run_time_error_of_a_single_process_stays_what_it_is():
     with pytest.raises(RuntimeError, match="^peer$") as caught, mf.distributed.team().together():
         raise RuntimeError("peer")
