@@ -17,8 +17,8 @@ import mlx.core as mx
 
 from .windows import Pair, Window
 
-ONE_PRODUCT = 1_400_000  # numbers in dY W up to which one product beats one for each position of the window
-WIDE = 32  # channels from which products of shifted views beat moving their results
+# From so many channels and windows on, products of shifted views beat moving one product's results.
+WIDE, MANY = 32, 500
 
 
 class _Vectorizing:
@@ -85,22 +85,12 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
 def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair, groups: int = 1) -> mx.array:
     """dX = dY W, added up. (N, OH, OW, O), (O, KH, KW, C / groups) -> (N, *size, C)."""
     (n, oh, ow, o), (kh, kw, c) = grad.shape, weight.shape[1:]
-    every_share = n * oh * ow * kh * kw * c * groups
-    if every_share > ONE_PRODUCT and window.stride == (1, 1) and groups == 1 and c >= WIDE:
+    if window.stride == (1, 1) and groups == 1 and c >= WIDE and n * oh * ow >= MANY:
         return _gathered(grad, weight, window, size)
     grads = grad.reshape(-1, groups, o // groups).swapaxes(0, 1)  # (groups, windows, O / groups)
-    filters = weight.reshape(groups, o // groups, kh * kw, c)
-
-    def shares(filters: mx.array) -> mx.array:
-        products = grads @ filters.reshape(groups, o // groups, -1)
-        return products.reshape(groups, n, oh, ow, -1, c).transpose(1, 2, 3, 4, 0, 5).reshape(n, oh, ow, -1, groups * c)
-
-    if every_share <= ONE_PRODUCT:
-        every = shares(filters)
-        pieces = [every[:, :, :, k] for k in range(kh * kw)]
-    else:
-        pieces = [shares(filters[:, :, k]).reshape(n, oh, ow, groups * c) for k in range(kh * kw)]
-    return window.add_shifted(pieces, *size)
+    shares = (grads @ weight.reshape(groups, o // groups, -1)).reshape(groups, n, oh, ow, kh, kw, c)
+    shares = shares.transpose(1, 2, 4, 3, 5, 0, 6).reshape(n, oh, kh, ow, kw, groups * c)
+    return window.add_shifted(shares, *size)
 
 
 def _gathered(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> mx.array:

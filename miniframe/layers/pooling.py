@@ -35,6 +35,11 @@ class _Pool2d(Module):
             raise self.wrong(f"an image of at least {times(self.window.span)} pixels with its padding", x)
 
 
+def for_each_position(x: mx.array) -> mx.array:
+    """(N, OH, OW, C) -> (N, OH, 1, OW, 1, C), to be combined with something for each position of the window."""
+    return x[:, :, None, :, None]
+
+
 class MaxPool2d(_Pool2d):
     """y = max of x under each window. dx = dy at the maximum; of equal pixels the first, row by row, takes it all.
 
@@ -70,8 +75,9 @@ class MaxPool2d(_Pool2d):
 
     def backward(self, grad_output: mx.array) -> mx.array:
         winner, (_, height, width, _) = self.saved
-        pieces = [grad_output * (winner == k) for k in range(math.prod(self.window.kernel))]
-        return self.window.add_shifted(pieces, height, width)
+        positions = mx.arange(math.prod(self.window.kernel), dtype=mx.uint16).reshape(self.window.kernel)
+        shares = for_each_position(grad_output) * (for_each_position(winner) == positions[:, None, :, None])
+        return self.window.add_shifted(shares, height, width)
 
 
 class AvgPool2d(_Pool2d):
@@ -100,9 +106,11 @@ class AvgPool2d(_Pool2d):
         return total / (len(others) + 1)
 
     def backward(self, grad_output: mx.array) -> mx.array:
-        _, height, width, _ = self.saved
-        count = math.prod(self.window.kernel)
-        return self.window.add_shifted([grad_output / count] * count, height, width)
+        n, height, width, c = self.saved
+        _, oh, ow, _ = grad_output.shape
+        kh, kw = self.window.kernel
+        shares = mx.broadcast_to(for_each_position(grad_output / (kh * kw)), (n, oh, kh, ow, kw, c))
+        return self.window.add_shifted(shares, height, width)
 
 
 class GlobalAvgPool2d(Module):

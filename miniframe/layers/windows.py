@@ -93,30 +93,55 @@ class Window:
         x = self.pad(x, fill)
         return [x[:, i : i + sv * (oh - 1) + 1 : sv, j : j + sh * (ow - 1) + 1 : sh] for i, j in self.positions()]
 
-    def add_shifted(self, pieces: Sequence[mx.array], height: int, width: int) -> mx.array:
-        """The adjoint of ``shifted``: KH KW pieces (N, OH, OW, C), each added to the pixels that it came from.
+    def add_shifted(self, shares: mx.array, height: int, width: int) -> mx.array:
+        """The adjoint of ``shifted``: what every window sends back, each share added to the pixel it came from.
 
-        A window that moves in steps of s touches, from one position, only every s-th pixel. So the image falls into
-        s x s coarser grids, each the sum of a few pieces; in the end the grids are interleaved.
+        Rows and columns are treated one after the other, so that KH + KW pieces are moved instead of KH KW.
+
+        Args:
+            shares: (N, OH, KH, OW, KW, C), for each window and each of its positions.
+            height, width: of the image, without the padding.
         """
-        (sv, sh), (rows, columns) = self.stride, self.padded_size(height, width)
-        grid_size = -(-rows // sv), -(-columns // sh)
-        grids: dict[Pair, mx.array] = {}
-        for (i, j), piece in zip(self.positions(), pieces):
-            (di, pi), (dj, pj) = divmod(i, sv), divmod(j, sh)
-            below, right = grid_size[0] - di - piece.shape[1], grid_size[1] - dj - piece.shape[2]
-            piece = mx.pad(piece, [(0, 0), (di, below), (dj, right), (0, 0)]) if di or dj or below or right else piece
-            grids[pi, pj] = grids[pi, pj] + piece if (pi, pj) in grids else piece
-        image = self._interleave(grids, pieces[0], grid_size)
+        rows, columns = self.padded_size(height, width)
+        stripes = _add_overlapping(shares, 3, self.stride[1], self.dilation[1], columns)  # (N, OH, KH, W, C)
+        image = _add_overlapping(stripes, 1, self.stride[0], self.dilation[0], rows)  # (N, H, W, C)
         top, left = self.padding[0][0], self.padding[1][0]
-        return image[:, top : top + height, left : left + width]
+        return image[:, top : top + height, left : left + width] if self.padded else image
 
-    def _interleave(self, grids: dict[Pair, mx.array], like: mx.array, size: Pair) -> mx.array:
-        """One image whose pixel (s a + p, s b + q) is pixel (a, b) of grid (p, q)."""
-        if self.stride == (1, 1):
-            return grids[0, 0]
-        (n, *_, c), (sv, sh) = like.shape, self.stride
-        empty = mx.zeros((n, *size, c), dtype=like.dtype)
-        stacked = mx.stack([grids.get(phase, empty) for phase in product(range(sv), range(sh))], axis=3)
-        image = stacked.reshape(n, *size, sv, sh, c).transpose(0, 1, 3, 2, 4, 5)
-        return image.reshape(n, size[0] * sv, size[1] * sh, c)
+
+def _add_overlapping(shares: mx.array, axis: int, stride: int, dilation: int, length: int) -> mx.array:
+    """Lay windows of K positions over a line in steps of ``stride`` and add where they overlap.
+
+    A window that moves in steps of s touches, from one position, only every s-th pixel. So the line falls into s
+    coarser ones, each the sum of a few shifted pieces; in the end they are interleaved.
+
+    Shapes: (..., count, K, ...) with count at ``axis`` -> (..., length, ...).
+    """
+    count, positions = shares.shape[axis : axis + 2]
+    if positions == stride and dilation == 1:  # windows lie side by side
+        return _fit(_merge(shares, axis), axis, length)
+    coarse = -(-length // stride)
+    lines: dict[int, mx.array] = {}
+    for k in range(positions):
+        shift, phase = divmod(k * dilation, stride)
+        piece = _fit(shares[(slice(None),) * (axis + 1) + (k,)], axis, coarse, shift)
+        lines[phase] = lines[phase] + piece if phase in lines else piece
+    if stride == 1:
+        return lines[0]
+    empty = mx.zeros_like(lines[0])
+    together = mx.stack([lines.get(phase, empty) for phase in range(stride)], axis=axis + 1)
+    return _fit(_merge(together, axis), axis, length)
+
+
+def _merge(x: mx.array, axis: int) -> mx.array:
+    """Make one axis of ``axis`` and the next."""
+    return x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
+
+
+def _fit(x: mx.array, axis: int, length: int, start: int = 0) -> mx.array:
+    """``x`` from ``start`` on along a line of zeros of this length; what is longer is cut."""
+    missing = length - start - x.shape[axis]
+    if missing < 0:
+        return x[(slice(None),) * axis + (slice(0, length - start),)]
+    widths = [(start, missing) if k == axis else (0, 0) for k in range(x.ndim)]
+    return mx.pad(x, widths) if start or missing else x
