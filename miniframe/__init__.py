@@ -5,6 +5,7 @@ from . import datasets as datasets
 from . import distributed as distributed
 from . import explain as explain
 from . import initializers as initializers
+from . import interop as interop
 from . import losses as losses
 from . import metrics as metrics
 from . import models as models

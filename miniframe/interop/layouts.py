@@ -1,0 +1,112 @@
+"""Where the two frameworks keep the same numbers in a different order.
+
+PyTorch's images are channels-first, (N, C, H, W); miniframe's channels-last, (N, H, W, C). So convolutions have their
+axes in another order, and a Linear layer that follows a Flatten has the columns of its weight in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..layers import Conv2d, ConvTranspose2d, Flatten, GlobalAvgPool2d, LayerNorm, Linear
+from ..module import Buffer, Module
+
+COUNTER = "num_batches_tracked"  # PyTorch's BatchNorm counts its batches; nothing here needs that
+
+
+def layers_with_channels(model: Module, channels: int = 1) -> Iterator[tuple[str, Module, int, bool]]:
+    """(path, module, channels, image) for all modules in order of assignment.
+
+    ``channels`` is the number of channels of the image that the module, a Linear layer, may see flattened: that of
+    the last convolution before it, 1 after another Linear layer. ``image`` says whether values still have rows and
+    columns.
+
+    Args:
+        channels: of the images that the model itself is given.
+    """
+    image = any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in model.modules())
+    for path, module in model.named_modules():
+        if isinstance(module, (Flatten, GlobalAvgPool2d, Linear)):
+            image = False
+        yield path, module, channels, image
+        if isinstance(module, (Conv2d, ConvTranspose2d)):
+            channels, image = module.out_channels, True
+        elif isinstance(module, (Linear, GlobalAvgPool2d)):
+            channels = 1
+
+
+def from_torch_layout(module: Module, array: np.ndarray, channels: int) -> np.ndarray:
+    """A parameter of ``module`` as miniframe keeps it, from PyTorch's."""
+    if isinstance(module, Conv2d) and array.ndim == 4:  # (out, in, KH, KW) -> (out, KH, KW, in)
+        return array.transpose(0, 2, 3, 1)
+    if isinstance(module, ConvTranspose2d) and array.ndim == 4:  # (in, out, KH, KW) -> (out, KH, KW, in)
+        return array.transpose(1, 2, 3, 0)
+    if isinstance(module, LayerNorm) and array.ndim == 3:  # (C, H, W) -> (H, W, C)
+        return array.transpose(1, 2, 0)
+    if isinstance(module, Linear) and _flattened(array, channels):  # columns (C, H, W) -> (H, W, C)
+        return array.reshape(len(array), channels, -1).transpose(0, 2, 1).reshape(array.shape)
+    return array
+
+
+def to_torch_layout(module: Module, array: np.ndarray, channels: int) -> np.ndarray:
+    """A parameter of ``module`` as PyTorch keeps it: the inverse of :func:`from_torch_layout`."""
+    if isinstance(module, Conv2d) and array.ndim == 4:
+        return array.transpose(0, 3, 1, 2)
+    if isinstance(module, ConvTranspose2d) and array.ndim == 4:
+        return array.transpose(3, 0, 1, 2)
+    if isinstance(module, LayerNorm) and array.ndim == 3:
+        return array.transpose(2, 0, 1)
+    if isinstance(module, Linear) and _flattened(array, channels):
+        return array.reshape(len(array), -1, channels).transpose(0, 2, 1).reshape(array.shape)
+    return array
+
+
+def _flattened(array: np.ndarray, channels: int) -> bool:
+    return array.ndim == 2 and channels > 1 and array.shape[1] % channels == 0 and array.shape[1] > channels
+
+
+def own_cells(module: Module) -> dict[str, Buffer]:
+    """The parameters and buffers of the module itself, not of those inside it."""
+    return {name: item for name, item in module.children() if isinstance(item, Buffer)}
+
+
+def paired_names(model: Module, names: list[str]) -> dict[str, str]:
+    """PyTorch name -> miniframe name, for the entries of a state dict.
+
+    Equal names belong together. If not a single name is shared, the layers are paired in order, as long as there are
+    as many on both sides, with the same kinds of parameters; else the names stay, and loading lists what is wrong.
+    """
+    ours: dict[str, list[str]] = {}
+    for path, module in model.named_modules():
+        if cells := own_cells(module):
+            ours[path] = sorted(cells)
+    if any(_join(path, cell) in names for path, cells in ours.items() for cell in cells):
+        return {name: name for name in names}
+    theirs: dict[str, list[str]] = {}
+    for name in names:
+        prefix, _, kind = name.rpartition(".")
+        theirs.setdefault(prefix, []).append(kind)
+    if [sorted(kinds) for kinds in theirs.values()] != list(ours.values()):
+        return {name: name for name in names}
+    return {
+        _join(prefix, kind): _join(path, kind) for (prefix, kinds), path in zip(theirs.items(), ours) for kind in kinds
+    }
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def numpy_arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The entries of a state dict, PyTorch tensors or any arrays, as NumPy arrays; counters of batches left out."""
+    arrays = {}
+    for name, value in state.items():
+        if not name.endswith(COUNTER):
+            if hasattr(value, "detach"):
+                value = value.detach().cpu()
+                value = (value.float() if value.is_floating_point() else value).numpy()  # NumPy has no bfloat16
+            arrays[name] = np.array(value)
+    return arrays

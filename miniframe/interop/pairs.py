@@ -1,0 +1,224 @@
+"""Which layer here is which module of PyTorch, with what settings. Options that have no counterpart are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import layers as mf
+from ..module import Module
+
+
+def layer_from_torch(module: Any) -> Module | None:
+    """The layer for a PyTorch module without inner modules, with weights of its own; None if there is none.
+
+    Raises:
+        ValueError: for a module with an option that the layer does not have.
+    """
+    make = FROM_TORCH.get(type(module).__name__)
+    return None if make is None else make(module)
+
+
+def _only(module: Any, **expected: Any) -> None:
+    """Raise unless these options of the module have these values."""
+    for option, value in expected.items():
+        if getattr(module, option, value) != value:
+            raise ValueError(f"from_torch: {module} has {option}={getattr(module, option)!r}; only {value!r} is known")
+
+
+def _both(m: Any) -> None:
+    if m.weight is not None and m.bias is None:
+        raise ValueError(f"from_torch: {m} has a weight without a bias; only both or none are known")
+
+
+def _conv(m: Any) -> Module:
+    _only(m, padding_mode="zeros")
+    settings = (m.stride, m.padding, m.dilation, m.groups, m.bias is not None)
+    return mf.Conv2d(m.in_channels, m.out_channels, m.kernel_size, *settings)
+
+
+def _conv_transpose(m: Any) -> Module:
+    _only(m, padding_mode="zeros", groups=1)
+    settings = (m.stride, m.padding, m.output_padding, m.dilation, m.bias is not None)
+    return mf.ConvTranspose2d(m.in_channels, m.out_channels, m.kernel_size, *settings)
+
+
+def _batch_norm(m: Any) -> Module:
+    _only(m, track_running_stats=True)
+    if m.momentum is None:
+        raise ValueError(f"from_torch: {m} has momentum=None, a cumulative mean; only a number is known")
+    _both(m)
+    return mf.BatchNorm(m.num_features, m.eps, m.momentum, m.affine)
+
+
+def _group_norm(m: Any) -> Module:
+    _both(m)
+    return mf.GroupNorm(m.num_groups, m.num_channels, m.eps, m.affine)
+
+
+def _layer_norm(m: Any) -> Module:
+    shape = tuple(m.normalized_shape)
+    shape = (*shape[1:], shape[0]) if len(shape) == 3 else shape  # of an image: channels last
+    return mf.LayerNorm(shape, m.eps, m.elementwise_affine, m.bias is not None)
+
+
+def _max_pool(m: Any) -> Module:
+    _only(m, dilation=1, ceil_mode=False, return_indices=False)
+    return mf.MaxPool2d(m.kernel_size, m.stride, m.padding)
+
+
+def _avg_pool(m: Any) -> Module:
+    _only(m, ceil_mode=False, count_include_pad=True, divisor_override=None)
+    return mf.AvgPool2d(m.kernel_size, m.stride, m.padding)
+
+
+def _flatten(m: Any) -> Module:
+    _only(m, start_dim=1, end_dim=-1)
+    return mf.Flatten()
+
+
+def _upsample(m: Any) -> Module:
+    _only(m, size=None)
+    if m.mode == "bilinear":
+        _only(m, align_corners=None if m.align_corners is None else False)
+    factors = m.scale_factor if isinstance(m.scale_factor, tuple) else (m.scale_factor,) * 2
+    if any(factor != int(factor) for factor in factors):
+        raise ValueError(f"from_torch: {m} enlarges by a fraction; only whole factors are known")
+    return mf.Upsample2d((int(factors[0]), int(factors[1])), m.mode)
+
+
+def _softmax(make: Callable[..., Module]) -> Callable[[Any], Module]:
+    def convert(m: Any) -> Module:
+        if m.dim not in (1, -1):
+            raise ValueError(f"from_torch: {m} has dim={m.dim}; only 1 and -1, the classes, are known")
+        return make(axis=-1)
+
+    return convert
+
+
+def _softplus(m: Any) -> Module:
+    _only(m, beta=1)
+    return mf.Softplus()
+
+
+def _gelu(m: Any) -> Module:
+    _only(m, approximate="none")
+    return mf.GELU()
+
+
+FROM_TORCH: dict[str, Callable[[Any], Module]] = {
+    "Linear": lambda m: mf.Linear(m.in_features, m.out_features, m.bias is not None),
+    "Conv2d": _conv,
+    "ConvTranspose2d": _conv_transpose,
+    "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
+    "LayerNorm": _layer_norm,
+    "GroupNorm": _group_norm,
+    "MaxPool2d": _max_pool,
+    "AvgPool2d": _avg_pool,
+    "AdaptiveAvgPool2d": lambda m: mf.AdaptiveAvgPool2d(m.output_size),
+    "Upsample": _upsample,
+    "ZeroPad2d": lambda m: mf.ZeroPad2d(m.padding),
+    "Flatten": _flatten,
+    "Dropout": lambda m: mf.Dropout(m.p),
+    "Identity": lambda m: mf.Identity(),
+    "ReLU": lambda m: mf.ReLU(),
+    "LeakyReLU": lambda m: mf.LeakyReLU(m.negative_slope),
+    "ELU": lambda m: mf.ELU(m.alpha),
+    "Sigmoid": lambda m: mf.Sigmoid(),
+    "Tanh": lambda m: mf.Tanh(),
+    "Softplus": _softplus,
+    "SiLU": lambda m: mf.SiLU(),
+    "GELU": _gelu,
+    "Softmax": _softmax(mf.Softmax),
+    "LogSoftmax": _softmax(mf.LogSoftmax),
+}
+
+
+def layer_to_torch(layer: Any, nn: Any, image: bool) -> Any:
+    """The PyTorch module for a layer, with weights of its own; None if there is none.
+
+    Args:
+        nn: the module ``torch.nn``.
+        image: whether the layer's input has rows and columns.
+    """
+    make = TO_TORCH.get(type(layer))
+    return None if make is None else make(layer, nn, image)
+
+
+def _sides(window: Any) -> tuple[Any, Any]:
+    """Padding as PyTorch's layers take it, and what ZeroPad2d must add before where the sides differ."""
+    (top, bottom), (left, right) = window.padding
+    even = top == bottom and left == right
+    return ((top, left), None) if even else ((0, 0), (left, right, top, bottom))
+
+
+def _torch_conv(layer: Any, nn: Any, image: bool) -> Any:
+    window = layer.window
+    padding, uneven = _sides(window)
+    if uneven is not None:
+        if layer.padding != "same" or window.stride != (1, 1):
+            raise ValueError(f"to_torch: {layer.title()} pads its sides unevenly, which PyTorch's Conv2d cannot")
+        padding = "same"
+    return nn.Conv2d(
+        layer.in_channels, layer.out_channels, window.kernel, window.stride, padding, window.dilation, layer.groups,
+        bias=layer.bias is not None,
+    )  # fmt: skip
+
+
+def _torch_conv_transpose(layer: Any, nn: Any, image: bool) -> Any:
+    window = layer.window
+    return nn.ConvTranspose2d(
+        layer.in_channels, layer.out_channels, window.kernel, window.stride, _sides(window)[0], layer.output_padding,
+        dilation=window.dilation, bias=layer.bias is not None,
+    )  # fmt: skip
+
+
+def _torch_batch_norm(layer: Any, nn: Any, image: bool) -> Any:
+    kind = nn.BatchNorm2d if image else nn.BatchNorm1d
+    return kind(layer.num_features, layer.eps, layer.momentum, affine=layer.weight is not None)
+
+
+def _torch_layer_norm(layer: Any, nn: Any, image: bool) -> Any:
+    shape = layer.normalized_shape
+    shape = (shape[2], *shape[:2]) if len(shape) == 3 else shape
+    if image and len(shape) != 3:
+        raise ValueError(f"to_torch: {layer.title()} over the channels of an image has no counterpart")
+    return nn.LayerNorm(shape, layer.eps, layer.weight is not None, layer.bias is not None)
+
+
+def _torch_pool(name: str) -> Callable[[Any, Any, bool], Any]:
+    return lambda l, nn, _: getattr(nn, name)(l.window.kernel, l.window.stride, _sides(l.window)[0])
+
+
+def _torch_softmax(name: str) -> Callable[[Any, Any, bool], Any]:
+    return lambda l, nn, image: getattr(nn, name)(dim=1 if image and l.axis in (-1, 3) else l.axis)
+
+
+TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
+    mf.Linear: lambda l, nn, _: nn.Linear(l.in_features, l.out_features, l.bias is not None),
+    mf.Conv2d: _torch_conv,
+    mf.ConvTranspose2d: _torch_conv_transpose,
+    mf.BatchNorm: _torch_batch_norm,
+    mf.LayerNorm: _torch_layer_norm,
+    mf.GroupNorm: lambda l, nn, _: nn.GroupNorm(l.num_groups, l.num_channels, l.eps, l.weight is not None),
+    mf.MaxPool2d: _torch_pool("MaxPool2d"),
+    mf.AvgPool2d: _torch_pool("AvgPool2d"),
+    mf.AdaptiveAvgPool2d: lambda l, nn, _: nn.AdaptiveAvgPool2d(l.output_size),
+    mf.GlobalAvgPool2d: lambda l, nn, _: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    mf.Upsample2d: lambda l, nn, _: nn.Upsample(scale_factor=l.scale, mode=l.mode),
+    mf.ZeroPad2d: lambda l, nn, _: nn.ZeroPad2d((l.left, l.right, l.top, l.bottom)),
+    mf.Flatten: lambda l, nn, _: nn.Flatten(),
+    mf.Dropout: lambda l, nn, _: nn.Dropout(l.p),
+    mf.Identity: lambda l, nn, _: nn.Identity(),
+    mf.ReLU: lambda l, nn, _: nn.ReLU(),
+    mf.LeakyReLU: lambda l, nn, _: nn.LeakyReLU(l.slope),
+    mf.ELU: lambda l, nn, _: nn.ELU(l.alpha),
+    mf.Sigmoid: lambda l, nn, _: nn.Sigmoid(),
+    mf.Tanh: lambda l, nn, _: nn.Tanh(),
+    mf.Softplus: lambda l, nn, _: nn.Softplus(),
+    mf.SiLU: lambda l, nn, _: nn.SiLU(),
+    mf.GELU: lambda l, nn, _: nn.GELU(),
+    mf.Softmax: _torch_softmax("Softmax"),
+    mf.LogSoftmax: _torch_softmax("LogSoftmax"),
+}
