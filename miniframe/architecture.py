@@ -198,7 +198,10 @@ class _Rebuilder:
         for entry in about["nodes"]:
             self.nodes.append(self.new_node(entry))
         for module, entry in zip(self.modules, about["modules"]):
-            vars(module).update({name: self.decode(value) for name, value in entry["attributes"].items()})
+            for name, value in entry["attributes"].items():
+                if name.startswith("__") or callable(getattr(Module, name, None)):
+                    raise ValueError(f"{where}: the description of the model is damaged: {name!r} is no setting")
+                vars(module)[name] = self.decode(value)
 
     def new_cell(self, name: str, kind: str, trainable: bool = True) -> Buffer:
         return Parameter(self.arrays[name], trainable) if kind == "Parameter" else Buffer(self.arrays[name])

@@ -175,6 +175,20 @@ def test_a_dtype_in_a_file_can_name_nothing_else():
         rebuild(about, arrays, "here")
 
 
+@pytest.mark.parametrize("name", ["__class__", "forward", "backward", "parameters"])
+def test_a_file_cannot_replace_what_a_module_does(name):
+    about, arrays = describe(small())
+    about["modules"][1]["attributes"][name] = {"module": 0}
+    with pytest.raises(ValueError, match=f"here: .* damaged: '{name}' is no setting"):
+        rebuild(about, arrays, "here")
+
+
+def test_names_given_to_layers_return(path):
+    x = mf.Input((3,), name="x")
+    mf.Graph(x, mf.Tanh()(mf.Linear(3, 2).named("encoder")(x)).named("code")).save(path)
+    assert list(mf.load(path).names) == ["x", "encoder", "code"]
+
+
 def test_registering_a_taken_name_or_no_module_is_an_error():
     with pytest.raises(ValueError, match="the name Linear already means miniframe.layers.linear.Linear"):
         mf.register(type("Linear", (mf.Module,), {}))
