@@ -130,7 +130,8 @@ class Optimizer:
     def scalars(self) -> Iterator[Scalar]:
         """The cells that ``advance`` sets."""
         yield from (group.rate for group in self.groups)
-        yield self.due
+        if self.accumulate > 1:
+            yield self.due
 
     # ---------------------------------------------------------------- the learning rate
 

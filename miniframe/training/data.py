@@ -59,24 +59,9 @@ class ArrayData:
 
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None, where: str = "fit") -> None:
         self.several = isinstance(x, tuple)
-        parts = {f"x[{i}]" if self.several else "x": part for i, part in enumerate(x if self.several else (x,))}
-        if y is not None:
-            parts["y"] = y
-        if sample_weight is not None:
-            parts["sample_weight"] = sample_weight
+        parts = named_parts(x, y, sample_weight)
         self.arrays = {name: as_array(part, where=f"{where}: {name}") for name, part in parts.items()}
-        self._check(where)
-
-    def _check(self, where: str) -> None:
-        for name, array in self.arrays.items():
-            if array.ndim == 0:
-                raise ValueError(f"{where}: expected {name} with samples along its first axis, got a single number")
-            if array.size == 0:
-                raise ValueError(f"{where}: expected at least one sample, got {name} of shape {array.shape}")
-        lengths = {name: array.shape[0] for name, array in self.arrays.items()}
-        if len(set(lengths.values())) > 1:
-            listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise ValueError(f"{where}: expected the same number of samples everywhere, got {listed}")
+        check_samples(self.arrays, where)
         for name, array in self.arrays.items():
             if is_floating(array) and not mx.isfinite(array.sum()).item():
                 check_finite(array, f"{where}: {name}")
@@ -115,6 +100,26 @@ class ArrayData:
             )
         order = rng.permutation(len(self))
         return self.take(order[held_out:]), self.take(order[:held_out])
+
+
+def named_parts(x: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
+    """What belongs to every sample, under the names that errors use."""
+    parts = {f"x[{i}]": part for i, part in enumerate(x)} if isinstance(x, tuple) else {"x": x}
+    others = {"y": y, "sample_weight": sample_weight}
+    return {**parts, **{name: part for name, part in others.items() if part is not None}}
+
+
+def check_samples(arrays: Mapping[str, Any], where: str) -> None:
+    """Raise a ValueError unless all arrays have the same number of samples, at least one."""
+    for name, array in arrays.items():
+        if array.ndim == 0:
+            raise ValueError(f"{where}: expected {name} with samples along its first axis, got a single number")
+        if array.size == 0:
+            raise ValueError(f"{where}: expected at least one sample, got {name} of shape {array.shape}")
+    lengths = {name: array.shape[0] for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"{where}: expected the same number of samples everywhere, got {listed}")
 
 
 class StreamData:
@@ -165,8 +170,12 @@ class StreamData:
 
 
 def as_data(x: Any, y: Any = None, sample_weight: Any = None, where: str = "fit") -> ArrayData | StreamData:
-    """Arrays (with targets) or a stream (without), whichever ``x`` is."""
+    """Arrays (with targets, in memory or in files) or a stream (without), whichever ``x`` is."""
     if y is not None:
+        if any(isinstance(part, np.memmap) for part in (x if isinstance(x, tuple) else (x,))):
+            from .mapped import MappedData
+
+            return MappedData(x, y, sample_weight, where)
         return ArrayData(x, y, sample_weight, where)
     if isinstance(x, (mx.array, np.ndarray)) or hasattr(x, "detach"):
         raise ValueError(f"{where}: expected targets y beside the inputs x, got None")
@@ -183,7 +192,7 @@ def as_validation(data: Any) -> ArrayData | StreamData | None:
     if data is None:
         return None
     if isinstance(data, tuple) and len(data) in (2, 3):
-        return ArrayData(*data, where=where)  # type: ignore[misc]
+        return as_data(data[0], data[1], data[2] if len(data) == 3 else None, where)
     return as_data(data, where=where)
 
 

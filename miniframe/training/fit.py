@@ -64,7 +64,8 @@ class Trainable:
             x: inputs, samples in front: MLX or NumPy arrays, lists, PyTorch tensors; a tuple of them for a model
                 with several inputs. Or, without ``y``, an iterable of batches (x, y) or (x, y, sample_weight): a
                 list, a DataLoader, a generator (for one epoch), a function that returns a generator. Of those, a
-                few batches are in memory at a time, and batches of NumPy arrays are fetched on a thread.
+                few batches are in memory at a time, and batches of NumPy arrays are fetched on a thread. So are those
+                of memory-mapped arrays, ``np.load("x.npy", mmap_mode="r")``, which may be larger than memory.
             y: targets, one for each sample.
             loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll.
             optimizer: an Optimizer of this model, or its name.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..metrics import Metric
 
 LOOK_EVERY = 0.1  # seconds between looks at the losses: what a user can see, and often enough to stop a NaN
-LOOK_BYTES = 64 * 2**20  # of batches to remember between looks
+LOOK_BYTES = 16 * 2**20  # of batches to remember between looks
 LOOK_TOGETHER = 16  # batches between looks where several ranks have to look at the same time
 
 
