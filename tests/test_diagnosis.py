@@ -134,6 +134,18 @@ class FrozenStatistics(mf.LayerNorm):
         return grad_output * self.weight.value / self._spread
 
 
+class UnsafeSquare(mf.Module):
+    """x², whose backward divides by zero where forward does not."""
+
+    def forward(self, x):
+        self.saved = x
+        return mx.square(x)
+
+    def backward(self, grad_output):
+        x = self.saved
+        return grad_output * 2 * x * x / x
+
+
 class SumLoss(mf.MSELoss):
     def gradient(self):
         prediction, target, _, _ = self.saved
@@ -184,6 +196,8 @@ PLANTED = {
     "one branch forgotten": (OneSlope(0.3), [X], "all elements with a negative input"),
     "flipped kernel": (FlippedConvolution(2, 2, 2, bias=False), [normal(2, 3, 3, 2)], "weight: the right numbers in"),
     "statistics taken for constants": (FrozenStatistics(4), [X], "cross terms missing"),
+    "division by zero": (UnsafeSquare(), [np.array([[0.0, 1.0]])], "not a number: backward gives NaN"),
+    "forward undefined": (mf.layers.arithmetic.Log(), [np.array([[-1.0, 1.0]])], "not a number: forward itself"),
     "skip path forgotten": (Skip(), [X], "1 times the upstream gradient is missing"),
     "loss without its mean": (SumLoss(), [X, X + 1], "20 times too large, which is the number of elements"),
     "loss without the factor 2": (HalfLoss(), [X, X + 1], "2 times too small, which is 2: the factor of a square"),

@@ -27,6 +27,16 @@ def _forgotten(check: Check, row: Row) -> str:
     return ""
 
 
+def _not_a_number(check: Check, row: Row) -> str:
+    if not all(bool(mx.isfinite(y).all().item()) for y in check.outputs):
+        return "not a number: forward itself gives NaN or infinity for these inputs"
+    if not np.isfinite(row.by_hand).all():
+        return "not a number: backward gives NaN or infinity, as from 0 / 0 or a logarithm of 0"
+    if not np.isfinite(row.numeric).all():
+        return "not a number: forward gives NaN or infinity a small step away from these inputs"
+    return ""
+
+
 def _random(check: Check, row: Row) -> str:
     check.module.zero_grad()
     check.forward()
@@ -209,6 +219,7 @@ def _kink(check: Check, row: Row) -> str:
 
 PATTERNS: tuple[Callable[[Check, Row], str], ...] = (
     _forgotten,
+    _not_a_number,
     _kink,
     _random,
     _unstable,
