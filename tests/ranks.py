@@ -66,8 +66,16 @@ def trainings() -> dict[str, tuple[mf.Module, Any, int, dict[str, Any]]]:
 FOR_THREE = ("one sample left", "unequal shares", "a loss that sums")  # fewer, as three share two cores
 
 
+class Stop(mf.Callback):
+    """Ends the training on rank 1 alone."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if mf.distributed.rank() == 1 and epoch == 1:
+            self.model.stop_training = True
+
+
 def same(folder: Path) -> None:
-    """Every training in turn; also the number of messages that one epoch of 3 batches sends."""
+    """Every training in turn, the number of messages that an epoch of 3 batches sends, and trainings that end early."""
     results = {}
     for name, (model, loss, samples, options) in trainings().items():
         if mf.distributed.size() == 3 and name not in FOR_THREE:
@@ -83,7 +91,25 @@ def same(folder: Path) -> None:
     train(model, mf.MSELoss(), 60, epochs=1)
     results["messages"] = np.array(len(counted) - 2 * before)
     mx.distributed.all_sum = all_sum
+    for epochs, resume in ((2, False), (3, True)):
+        model = network(seed=epochs)
+        log = mf.CSVLogger(folder / f"log_{epochs}.csv")
+        train(model, mf.MSELoss(), 40, epochs=epochs, checkpoint=folder / "run", resume=resume, callbacks=[log])
+        results["resumed"] = weights(model)
+    history = train(network(), mf.MSELoss(), 40, epochs=50, callbacks=[Stop()])
+    results["epochs until rank 1 stops"] = np.array(len(history.epoch))
+    results["other data"] = np.array(refusal(40 + 20 * mf.distributed.rank()))
+    results["not finite"] = np.array(refusal(400, lr=1e20))
     save(folder, "same", **results)
+
+
+def refusal(samples: int, **options: Any) -> str:
+    """The error with which a training ends."""
+    try:
+        train(network(), mf.MSELoss(), samples, **options)
+    except (mf.DistributedError, mf.NonFiniteError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "none"
 
 
 def different_start(folder: Path) -> None:
@@ -93,27 +119,6 @@ def different_start(folder: Path) -> None:
     model = mf.Sequential(mf.Linear(2, 5), mf.Dropout(0.5), mf.Linear(5, 2))
     history = train(model, mf.MSELoss(), 40, seed=None, verbose=2)
     save(folder, "different_start", weights=weights(model), loss=np.array(history.history["loss"]))
-
-
-class Stop(mf.Callback):
-    """Ends the training on rank 1 alone."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if mf.distributed.rank() == 1 and epoch == 1:
-            self.model.stop_training = True
-
-
-def stops(folder: Path) -> None:
-    history = train(network(), mf.MSELoss(), 40, epochs=50, callbacks=[Stop()])
-    save(folder, "stops", epochs=np.array(len(history.epoch)))
-
-
-def other_data(folder: Path) -> None:
-    train(network(), mf.MSELoss(), 40 + 20 * mf.distributed.rank())
-
-
-def not_finite(folder: Path) -> None:
-    train(network(), mf.MSELoss(), 400, lr=1e20)
 
 
 class Accident(mf.Callback):
@@ -138,6 +143,6 @@ def save(folder: Path, task: str, **arrays: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    tasks = {f.__name__: f for f in (same, different_start, stops, other_data, not_finite)}
+    tasks = {f.__name__: f for f in (same, different_start)}
     tasks |= {what: accident(what) for what in ("dies", "hangs", "raises")}
     tasks[sys.argv[1]](Path(sys.argv[2]))

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import mlx.core as mx
@@ -64,27 +65,35 @@ def results(task, folder, count=2):
     return [dict(np.load(folder / f"{task}_{rank}.npz")) for rank in range(count)]
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def trained(request, tmp_path_factory):
-    """What the trainings of ranks.py gave on every rank."""
-    return results("same", tmp_path_factory.mktemp("same"), request.param)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """From a number of ranks to what the trainings of ranks.py gave on each of them; launched once."""
+    return cache(lambda count: results("same", tmp_path_factory.mktemp("same"), count))
 
 
-@pytest.mark.parametrize("name", ranks.trainings())
-def test_ranks_give_the_weights_and_the_history_of_one_process(trained, name):
-    if len(trained) == 3 and name not in ranks.FOR_THREE:
-        pytest.skip("two ranks show this")
+CASES = [(2, name) for name in ranks.trainings()] + [(3, name) for name in ranks.FOR_THREE]
+
+
+@pytest.mark.parametrize("count, name", CASES)
+def test_ranks_give_the_weights_and_the_history_of_one_process(trained, count, name):
     model, loss, samples, options = ranks.trainings()[name]
     history = ranks.train(model, loss, samples, **options).history
-    for rank in trained:
+    for rank in trained(count):
         np.testing.assert_allclose(rank[name], ranks.weights(model), atol=1e-6, rtol=0)
-        assert np.array_equal(rank[name], trained[0][name])
+        assert np.array_equal(rank[name], trained(count)[0][name])
         for key, values in history.items():
             np.testing.assert_allclose(rank[f"{name}: {key}"], values, rtol=1e-5)
 
 
 def test_a_step_sends_one_message(trained):
-    assert [rank["messages"] for rank in trained] == [3] * len(trained)
+    assert [rank["messages"] for rank in trained(2)] == [3, 3]
+
+
+def test_ranks_resume_from_the_checkpoints_of_rank_0(trained):
+    model = ranks.network(seed=2)
+    ranks.train(model, mf.MSELoss(), 40)
+    for rank in trained(2):
+        np.testing.assert_allclose(rank["resumed"], ranks.weights(model), atol=1e-6, rtol=0)
 
 
 def test_mlx_launch_trains_from_rank_0_and_prints_there_only(tmp_path):
@@ -104,21 +113,18 @@ def test_mlx_launch_trains_from_rank_0_and_prints_there_only(tmp_path):
     assert np.array_equal(first["weights"], second["weights"]) and np.array_equal(first["loss"], second["loss"])
 
 
-def test_a_callback_on_one_rank_can_end_the_training_of_all(tmp_path):
-    assert [rank["epochs"] for rank in results("stops", tmp_path)] == [2, 2]
+def test_a_callback_on_one_rank_can_end_the_training_of_all(trained):
+    assert [rank["epochs until rank 1 stops"] for rank in trained(2)] == [2, 2]
 
 
-def test_ranks_with_different_data_are_refused(tmp_path):
-    for _, err, status in finish(start("other_data", tmp_path)):
-        assert status == 1
-        assert "the number of batches is 2 on rank 0 and 3 on rank 1; run one script on the same data" in err
+def test_ranks_with_different_data_are_refused(trained):
+    for rank in trained(2):
+        assert "the number of batches is 2 on rank 0 and 3 on rank 1; run one script on" in str(rank["other data"])
 
 
-def test_all_ranks_report_the_same_loss_that_is_not_finite(tmp_path):
-    ends = finish(start("not_finite", tmp_path))
-    assert [status for *_, status in ends] == [1, 1]
-    messages = [err.strip().splitlines()[-1] for _, err, _ in ends]
-    assert messages[0] == messages[1] and "NonFiniteError: fit: loss became" in messages[0]
+def test_all_ranks_report_the_same_loss_that_is_not_finite(trained):
+    first, second = (str(rank["not finite"]) for rank in trained(2))
+    assert first == second and "NonFiniteError: fit: loss became" in first
 
 
 @pytest.mark.parametrize("what", ["dies", "raises"])
