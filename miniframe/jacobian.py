@@ -14,6 +14,7 @@ import mlx.core as mx
 from .arrays import as_array, is_floating
 from .layers.convolution_kernels import vectorizing
 from .losses import Loss
+from .losses import get as get_loss
 from .module import Module
 from .untouched import untouched
 
@@ -65,7 +66,7 @@ def jacobian(module: Module, *inputs: Any) -> Any:
     return tuple(full) if several else full[0]
 
 
-def per_sample_gradients(model: Module, loss: Loss, x: Any, y: Any) -> dict[str, mx.array]:
+def per_sample_gradients(model: Module, loss: Loss | str, x: Any, y: Any) -> dict[str, mx.array]:
     """The gradient of every sample's own loss, for every parameter: what averages to the batch gradient.
 
     The batch goes forward once, for the gradient at the output; then each sample goes through forward and
@@ -75,7 +76,7 @@ def per_sample_gradients(model: Module, loss: Loss, x: Any, y: Any) -> dict[str,
 
     Args:
         model: in the mode that is meant; left as it was.
-        loss: with reduction "mean", the gradients' mean is the batch gradient; with "sum", their sum.
+        loss: a Loss or its name; with reduction "mean", the gradients' mean is the batch gradient; with "sum", their sum.
         x: a batch of inputs, or a tuple of such arrays.
         y: the targets.
 
@@ -87,6 +88,7 @@ def per_sample_gradients(model: Module, loss: Loss, x: Any, y: Any) -> dict[str,
     >>> grads["weight"].shape, grads["bias"].shape
     ((5, 3, 2), (5, 3))
     """
+    loss = get_loss(loss)
     inputs = [as_array(a, where="per_sample_gradients") for a in (x if isinstance(x, tuple) else (x,))]
     batch = inputs[0].shape[0] if inputs[0].ndim else 0
     if batch == 0 or any(a.shape[:1] != (batch,) for a in inputs):

@@ -77,7 +77,7 @@ def test_values_gradients_mode_and_random_state_are_as_before():
 
 def test_a_model_with_a_loss_is_checked_through_the_loss():
     model = mf.Sequential(mf.Linear(2, 4), mf.Sigmoid(), mf.Linear(4, 3))
-    report = mf.check_gradients(model, normal(5, 2), loss=mf.CrossEntropyLoss(), target=np.array([0, 1, 2, 1, 0]))
+    report = mf.check_gradients(model, normal(5, 2), loss="cross_entropy", target=np.array([0, 1, 2, 1, 0]))
     assert report.passed, report
 
 

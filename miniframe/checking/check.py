@@ -13,6 +13,7 @@ from .. import random
 from ..arrays import is_floating
 from ..graph import no_grad
 from ..losses import Loss
+from ..losses import get as get_loss
 from ..module import Module
 from .complaints import name_the_layer, shape_words
 from .differences import STEP, at_a_kink, slopes
@@ -27,7 +28,7 @@ Gradients = dict[str, np.ndarray | None]
 def check_gradients(
     module: Module,
     *inputs: Any,
-    loss: Loss | None = None,
+    loss: Loss | str | None = None,
     target: Any = None,
     seed: int = 0,
     tolerance: float = 1e-6,
@@ -47,7 +48,7 @@ def check_gradients(
     Args:
         module: a layer, a loss (with prediction and target as inputs) or a whole model, in the mode to be tested.
         inputs: arrays; integers are passed on but not differentiated. NumPy float64 keeps its precision.
-        loss, target: check the gradient of ``loss(module(*inputs), target)`` instead.
+        loss, target: check the gradient of ``loss(module(*inputs), target)`` instead; a Loss or its name.
         seed: of the upstream gradient and of the masks of layers such as Dropout.
         tolerance: the largest error ‖a - b‖ / (‖a‖ + ‖b‖) that passes.
 
@@ -64,7 +65,7 @@ def check_gradients(
     from .diagnosis import explain
 
     with in_double_precision(module):
-        check = Check(module, inputs, loss, target, seed, tolerance)
+        check = Check(module, inputs, None if loss is None else get_loss(loss), target, seed, tolerance)
         report = check.report()
         if not report.passed:
             explain(check, report)
