@@ -76,7 +76,7 @@ def per_sample_gradients(model: Module, loss: Loss | str, x: Any, y: Any) -> dic
 
     Args:
         model: in the mode that is meant; left as it was.
-        loss: a Loss or its name; with reduction "mean", the gradients' mean is the batch gradient; with "sum", their sum.
+        loss: a Loss or its name. With reduction "mean" the batch gradient is the mean of all, with "sum" their sum.
         x: a batch of inputs, or a tuple of such arrays.
         y: the targets.
 
