@@ -1,6 +1,6 @@
 """Draws every picture of the lessons: ``python figures/lessons.py``, or some: ``python figures/lessons.py 3 6``.
 
-Each lesson's pictures are functions in a file of its own, lesson_NN.py, listed there under their file names. They
+Each lesson's pictures are functions in a file of its own, lessons/lesson_NN.py, listed there under their file names. They
 compute what they show; nothing is drawn by hand, and a second run writes the same pixels.
 """
 
@@ -11,16 +11,17 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # lesson 11 measures times; one core is steadier
 HERE = Path(__file__).parent
+SOURCES = HERE / "lessons"
 
 
 def modules(numbers: list[str]) -> list[str]:
     """The names of the lessons' files: all, or those with these numbers."""
-    names = sorted(path.stem for path in HERE.glob("lesson_[0-9][0-9].py"))
+    names = sorted(path.stem for path in SOURCES.glob("lesson_[0-9][0-9].py"))
     return [name for name in names if not numbers or int(name.split("_")[1]) in map(int, numbers)]
 
 
 def main(numbers: list[str]) -> None:
-    sys.path.insert(0, str(HERE))
+    sys.path.insert(0, str(SOURCES))
     for name in modules(numbers):
         for file, draw in importlib.import_module(name).FIGURES.items():
             picture = draw()

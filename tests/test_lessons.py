@@ -93,6 +93,13 @@ def test_pictures_and_links_exist(lesson):
         assert target.startswith("http") or (lesson.parent / target).exists(), f"{lesson.name}: {target} is missing"
 
 
+def test_every_picture_of_a_lesson_is_drawn_by_code():
+    pictures = [path.name for path in (ROOT / "figures").glob("lesson_*")]
+    code = "".join(path.read_text() for path in (ROOT / "figures" / "lessons").glob("lesson_*.py"))
+    assert len(pictures) >= 13
+    assert not [name for name in pictures if f'"{name}"' not in code]
+
+
 @lessons
 def test_a_lesson_has_its_parts_in_order(lesson):
     text = lesson.read_text()
