@@ -1,6 +1,6 @@
 """Draws every picture of the lessons: ``python figures/lessons.py``, or some: ``python figures/lessons.py 3 6``.
 
-Each lesson's pictures are functions in a file of its own, lessons/lesson_NN.py, listed there under their file names. They
+Each lesson's pictures are functions in a file of its own, lessons/lesson_NN.py, under their file names. They
 compute what they show; nothing is drawn by hand, and a second run writes the same pixels.
 """
 

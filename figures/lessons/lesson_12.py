@@ -12,10 +12,8 @@ def parallel():
         box(ax, (9.3, height), "w ← step(w, g)\nthe same everywhere", PALE_BLUE, (1.9, 0.9))
         arrow(ax, (1.65, 2.0 + (height - 2) * 0.3), (2.55, height), BLUE)
         arrow(ax, (4.45, height), (5.55, 2.0 + (height - 2) * 0.3), ORANGE)
-        words(
         index = "₀" if height > 2 else "₁"
         words(ax, (5.0, height + (-0.05 if height > 2 else 0.05)), f"g{index}", ORANGE, fontsize=12)
-        )
         arrow(ax, (7.25, 2.0 + (height - 2) * 0.3), (8.35, height), ORANGE)
     box(ax, (6.4, 2.0), "one message\ng = 0.6 g₀ + 0.4 g₁", PALE_ORANGE, (1.7, 0.9))
     return figure
