@@ -39,6 +39,22 @@ def test_it_can_be_switched_off():
 
 
 @linux
+def test_one_thread_for_a_while_and_as_many_as_before_afterwards():
+    threads = fast_blas._library.scipy_openblas_get_num_threads
+    before = threads()
+    with pytest.raises(RuntimeError), fast_blas.one_thread():
+        assert threads() == 1
+        raise RuntimeError
+    assert threads() == before
+
+
+def test_one_thread_without_the_fast_blas_changes_nothing(monkeypatch):
+    monkeypatch.setattr(fast_blas, "_library", None)
+    with fast_blas.one_thread():
+        assert (mx.ones((3, 4)) @ mx.ones((4, 2))).sum().item() == 24
+
+
+@linux
 def test_a_missing_library_leaves_mlx_working():
     code = (
         "import sys; sys.modules['scipy_openblas32'] = None\n"

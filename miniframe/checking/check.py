@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from .. import random
 from ..arrays import is_floating
+from ..fast_blas import one_thread
 from ..graph import no_grad
 from ..losses import Loss
 from ..losses import get as get_loss
@@ -21,6 +23,7 @@ from .doubles import double, in_double_precision
 from .report import Report, Row
 
 OTHER_STEPS = STEP / 8, 8 * STEP  # tried where the differences disagree, for sharp bends and for tiny slopes
+SMALL = 2**20  # bytes of a forward pass up to which its products are not worth several threads
 FLOOR = 1e-4  # gradients smaller than this are judged by their absolute error
 Gradients = dict[str, np.ndarray | None]
 
@@ -188,7 +191,8 @@ class Check:
             parts = [((y - base) * u).sum() for y, base, u in zip(moved, self.outputs, self.upstream)]
             return sum(parts[1:], parts[0])
 
-        with no_grad():
+        small = self.bytes_of_a_forward < SMALL
+        with no_grad(), one_thread() if small else nullcontext():
             return slopes(change, value, self.bytes_of_a_forward, step)
 
     @cached_property
