@@ -14,7 +14,7 @@ import mlx.core as mx
 from .. import initializers
 from ..arrays import is_floating
 from ..module import Module, Parameter
-from .convolution_kernels import convolve, input_gradient, weight_gradient
+from .convolution_kernels import add_bias, convolve, input_gradient, weight_gradient
 from .windows import Pair, Window, pair, times
 
 
@@ -90,7 +90,7 @@ class Conv2d(Module):
         self.check(x)
         self.saved = x
         y = convolve(x, self.weight.value, self.window, self.groups)
-        return y if self.bias is None else y + self.bias.value
+        return y if self.bias is None else add_bias(y, self.bias.value)
 
     def backward(self, grad_output: mx.array) -> mx.array:
         x = self.saved
@@ -178,7 +178,7 @@ class ConvTranspose2d(Module):
             raise self.wrong("an image that is larger than what the padding cuts off", x)
         self.saved = x
         y = input_gradient(x, self.filters(), self.window, size)
-        return y if self.bias is None else y + self.bias.value
+        return y if self.bias is None else add_bias(y, self.bias.value)
 
     def backward(self, grad_output: mx.array) -> mx.array:
         x = self.saved
