@@ -6,7 +6,7 @@ Parameter and Buffer.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
@@ -37,9 +37,15 @@ EMPTY = _Empty()
 
 
 class Recording:
-    """Whether forward passes keep what backward needs; ``no_grad`` switches it off."""
+    """Whether forward passes keep what backward needs (``no_grad`` switches it off), and how nodes are called.
+
+    The class of nodes and the two functions come from graph.py, which is built on this file.
+    """
 
     on = True
+    node: Any = ()
+    call_on_nodes: Callable[[Module, tuple[Any, ...]], Any]
+    forward_recorded: Callable[[Module, tuple[Any, ...]], Any]
 
 
 class Module(Trainable, Stored):
@@ -75,6 +81,7 @@ class Module(Trainable, Stored):
     flattens: bool = False  # True: called on nodes, its inner layers become the nodes (Sequential, Graph)
     output_count: int | None = None  # how many arrays forward returns, for a layer that returns a tuple
     _given_name: str | None = None
+    _looked_through: bool = False  # whether its parameters were found to be in reach of recorded calls
     _saved: Any = EMPTY
 
     # ---------------------------------------------------------------- the pair of maps
@@ -110,23 +117,20 @@ class Module(Trainable, Stored):
     def __call__(self, *inputs: Any) -> Any:
         for x in inputs:
             if type(x) is not mx.array:
-                return self._call_with(inputs)
+                return Recording.call_on_nodes(self, inputs) if type(x) is Recording.node else self._call_with(inputs)
         if not Recording.on:
             output = self.forward(*inputs)
             self._saved = EMPTY
             return output
         if self.composes():
-            from .graph import forward_recorded
-
-            return forward_recorded(self, inputs)
+            return Recording.forward_recorded(self, inputs)
         return self.forward(*inputs)
 
     def _call_with(self, inputs: tuple[Any, ...]) -> Any:
         """The call for inputs that are not all arrays: nodes are recorded, anything else is made an array."""
-        from .graph import Node, call_on_nodes
-
-        if any(isinstance(x, Node) for x in inputs):
-            return call_on_nodes(self, inputs)
+        for x in inputs:
+            if isinstance(x, Recording.node):
+                return Recording.call_on_nodes(self, inputs)
         return self(*[as_array(x, where=self.title()) for x in inputs])
 
     # ---------------------------------------------------------------- what is inside

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 
 from . import rewiring, splitting
-from .graph import Node, Placeholder, no_grad, run_layer
+from .graph import Node, Placeholder, no_grad, with_title
 from .layers.combine import Part
 from .module import EMPTY, Module, Recording
 from .naming import name_nodes, top_layers
@@ -165,7 +165,12 @@ class Graph(Module):
                 calls.append((given.get(node.index, node.value), EMPTY))
                 continue
             arguments = [calls[position][0] for position in sources]
-            value = module(*arguments) if on_nodes else run_layer(module, arguments)
+            try:
+                value = module(*arguments) if on_nodes else module.forward(*arguments)
+            except ValueError as error:
+                if not str(error).startswith("["):
+                    raise
+                raise with_title(module, arguments, error) from error
             calls.append((value, module._saved))
             if not Recording.on:
                 module._saved = EMPTY

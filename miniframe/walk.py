@@ -32,17 +32,27 @@ def ancestors(outputs: Iterable[Node], stop: Collection[Node] = ()) -> list[Node
 
 
 def backward(
-    outputs: Sequence[Node], grads: Sequence[Any], nodes: Sequence[Node] | None = None, stop: Collection[Node] = ()
+    outputs: Sequence[Node],
+    grads: Sequence[Any],
+    nodes: Sequence[Node] | None = None,
+    stop: Collection[Node] = (),
+    keep: bool = True,
 ) -> None:
     """Send ``grads`` back from ``outputs``: the first consumer of a value writes its gradient, later ones add.
 
     Args:
         nodes: what the outputs depend on, in order, where that is known already.
         stop: nodes behind which the walk does not go.
+        keep: whether the nodes shall keep their gradients once they have been passed on.
     """
     for node in backward_order(outputs, grads, nodes, stop):
         for source, grad in zip(node.inputs, input_grads(node)):
-            add_grad(source, grad)
+            if source.grad is None and grad is not None and source.module is not None:
+                source.grad = grad
+            else:
+                add_grad(source, grad)
+        if not keep:
+            node.grad = None
 
 
 def backward_order(

@@ -311,3 +311,27 @@ def test_looking_at_a_graph_leaves_values_and_gradients_in_its_nodes():
     mf.jacobian(graph, array(1, 4))
     mf.per_sample_gradients(graph, mf.MSELoss(), array(5, 4), array(5, 3))
     assert all(node.value is v and node.grad is g for node, (v, g) in zip(graph.nodes, before))
+
+
+def test_a_graph_with_two_inputs_is_fitted_and_predicts():
+    a, b = Input((2,), name="a"), Input((3,), name="b")
+    graph = Graph([a, b], Linear(3, 1)(Tanh()(Linear(2, 3)(a) + b)))
+    x = array(20, 2), array(20, 3, seed=1)
+    target = x[0][:, :1] + x[1][:, :1]
+    history = graph.fit(x, target, loss="mse", optimizer=mf.SGD(graph, lr=0.1), epochs=10, batch_size=7, verbose=0,
+                        seed=0, compile=False)  # fmt: skip
+    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
+    assert graph.predict(x).shape == (20, 1)
+
+
+def test_changed_and_split_graphs_are_saved_as_they_are(tmp_path):
+    graph = residual().insert("hidden", ReLU(), name="extra")
+    data = array(3, 4)
+    for model, given in ((graph, data), (graph.split("linear_2")[0], data)):
+        model.save(tmp_path / "model.safetensors")
+        loaded = mf.load(tmp_path / "model.safetensors")
+        assert mx.array_equal(model(given), loaded(given)) and list(model.names) == list(loaded.names)
+    loaded = loaded.insert("hidden", mf.Tap(lambda x: x * 0))
+    assert mx.array_equal(loaded(data), data)
+    loaded.remove("tap")
+    assert not mx.array_equal(loaded(data), data)
