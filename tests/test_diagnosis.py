@@ -178,7 +178,11 @@ PLANTED = {
     "sign": (Dense("sign"), [X], "sign"),
     "upstream gradient ignored": (Dense("upstream ignored"), [X], "upstream gradient ignored"),
     "upstream gradient twice": (Dense("upstream twice"), [X], "enters twice"),
-    "mean over the batch in a layer": (Dense("mean over the batch"), [X], "5 times too small, which is the batch size"),
+    "mean over the batch in a layer": (
+        Dense("mean over the batch"),
+        [X],
+        "5 times too small, which is the batch size: a layer sums",
+    ),
     "first sample only": (Dense("first sample only"), [X], "bias: missing sum over the batch"),
     "bias forgotten": (Dense("bias forgotten"), [X], "bias: forgotten"),
     "gradient overwritten": (Dense("overwrites"), [X], "bias: backward overwrites"),
@@ -211,6 +215,12 @@ def test_a_planted_mistake_is_detected_and_diagnosed(name):
     assert not report.passed
     assert words in report.diagnosis, report
     assert words.split(": ")[-1] in repr(report)
+
+
+def test_a_number_with_several_meanings_is_given_all_of_them():
+    report = mf.check_gradients(Dense("mean over the batch"), X[:2])
+    assert "2 times too small, which is the batch size: a layer sums" in report.diagnosis
+    assert "or 2: the factor of a square is missing" in report.diagnosis
 
 
 def test_derivative_forgotten_is_detected_even_without_a_pattern():

@@ -85,34 +85,31 @@ def _ratio(check: Check, row: Row) -> str:
     if math.isclose(ratio, -1, rel_tol=1e-4):
         return "sign: backward's gradient is the negative of the right one"
     sign = "; the sign is wrong too" if ratio < 0 else ""
-    for name, number in _numbers(check):
-        if number > 0 and number != 1:
-            if math.isclose(abs(ratio), number, rel_tol=1e-4):
-                return f"constant ratio: {number:g} times too large, which is {name}{sign}"
-            if math.isclose(abs(ratio), 1 / number, rel_tol=1e-4):
-                return f"constant ratio: {number:g} times too small, which is {name}{sign}"
+    for size, direction in ((abs(ratio), "large"), (1 / abs(ratio), "small")):
+        names = [name for name, number in _numbers(check) if math.isclose(size, number, rel_tol=1e-4)]
+        if names and size != 1:
+            return f"constant ratio: {size:.4g} times too {direction}, which is {', or '.join(names[:3])}{sign}"
     return f"constant ratio: backward's gradient is {ratio:.6g} times the right one"
 
 
 def _numbers(check: Check) -> Iterator[tuple[str, float]]:
     """Numbers that a forgotten or superfluous factor may be, with what it means."""
-    batch, outputs = _batch(check), sum(y.size for y in check.outputs)
-    loss = isinstance(check.module, Loss)
-    mean = "the mean (division by n)" if loss else "a mean over"
-    if batch > 1:
-        yield f"the batch size: {mean} {'over ' if loss else ''}the batch is missing or superfluous", batch
-    if loss:
-        yield "the number of elements: the mean (division by n) is missing or superfluous", check.inputs[0].size
+    batch, shape = _batch(check), getattr(check.inputs[0], "shape", ())
+    if isinstance(check.module, Loss):
+        yield "the batch size: the mean over the batch is missing, or taken twice", batch
+        yield "the number of elements: the mean over them is missing, or taken twice", math.prod(shape)
+    else:
+        yield "the batch size: a layer sums over the batch, only the loss averages", batch
     yield "2: the factor of a square is missing, or a term is counted twice", 2
     for name, value in vars(check.module).items():
         if not name.startswith("_") and isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield f"{name}", float(value)
+            yield name, float(value)
             yield f"1 - {name}", 1 - float(value)
             yield f"the root of {name}", math.sqrt(abs(value))
-    for axis, size in enumerate(check.inputs[0].shape):
+    for axis, size in enumerate(shape[1:], start=1):
         yield f"the length of the input's axis {axis}", size
         yield f"the root of the length of the input's axis {axis}", math.sqrt(size)
-    yield "the number of outputs", outputs
+    yield "the number of outputs", sum(y.size for y in check.outputs)
 
 
 def _transposed(check: Check, row: Row) -> str:
@@ -157,7 +154,7 @@ def _wrong_places(check: Check, row: Row) -> str:
 
 def _region(check: Check, row: Row) -> str:
     """Wrong exactly on one side of zero, as when one branch of a piecewise function was forgotten."""
-    if row.name != "input" or row.shape != check.inputs[0].shape:
+    if row.name != "input":
         return ""
     wrong = abs(row.by_hand - row.numeric) > 1e-4 * (abs(row.by_hand) + abs(row.numeric))
     x = np.array(check.inputs[0])
@@ -251,8 +248,9 @@ def _numeric(check: Check, name: str) -> np.ndarray:
 
 
 def _batch(check: Check) -> int:
-    x = check.inputs[0]
-    return int(x.shape[0]) if x.ndim and all(y.shape[:1] == x.shape[:1] for y in check.outputs) else 0
+    shape = getattr(check.inputs[0], "shape", ())
+    shared = isinstance(check.module, Loss) or all(y.shape[:1] == shape[:1] for y in check.outputs)
+    return int(shape[0]) if shape and shared else 0
 
 
 def _same(a: np.ndarray | None, b: np.ndarray) -> bool:
