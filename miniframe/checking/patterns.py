@@ -96,8 +96,8 @@ def _numbers(check: Check) -> Iterator[tuple[str, float]]:
     """Numbers that a forgotten or superfluous factor may be, with what it means."""
     batch, shape = _batch(check), getattr(check.inputs[0], "shape", ())
     if isinstance(check.module, Loss):
-        yield "the batch size: the mean over the batch is missing, or taken twice", batch
-        yield "the number of elements: the mean over them is missing, or taken twice", math.prod(shape)
+        yield "the batch size: the mean over the batch is missing or superfluous", batch
+        yield "the number of elements: the mean (division by n) is missing or superfluous", math.prod(shape)
     else:
         yield "the batch size: a layer sums over the batch, only the loss averages", batch
     yield "2: the factor of a square is missing, or a term is counted twice", 2
