@@ -18,7 +18,7 @@ class Maximized:
     """The result of :func:`maximize_activation`.
 
     Attributes:
-        image: (H, W, C), from 0 to 1.
+        image: (H, W, C), from 0 to 1 if the search was bounded.
         start: the channel's activation for the noise that the search started from.
         end: its activation for ``image``.
         history: the activation before each step, under that step's jitter.
@@ -28,6 +28,14 @@ class Maximized:
     start: float
     end: float
     history: list[float]
+
+    def picture(self) -> mx.array:
+        """The image brought into 0 to 1 for the eye: grey is its mean, three standard deviations reach black and white.
+
+        (H, W, C).
+        """
+        spread = mx.sqrt(mx.var(self.image))
+        return mx.clip(0.5 + (self.image - self.image.mean()) / mx.maximum(6 * spread, 1e-12), 0, 1)
 
 
 def maximize_activation(
@@ -39,7 +47,9 @@ def maximize_activation(
     rate: float = 0.02,
     jitter: int = 2,
     blur: float = 0.5,
+    level: float = 0.5,
     contrast: float = 0.02,
+    bounded: bool = True,
     seed: int = 0,
 ) -> Maximized:
     """Find an image that excites one channel of a layer, by gradient ascent through the model's own backward.
@@ -59,7 +69,8 @@ def maximize_activation(
         rate: the root mean square change of a pixel in one step.
         jitter: largest shift in pixels; 0 for none.
         blur: standard deviation of the blur in pixels; 0 for none.
-        contrast: standard deviation of the noise around 0.5 that the search starts from.
+        level, contrast: mean and standard deviation of the noise that the search starts from.
+        bounded: whether pixels must stay between 0 and 1; if not, the activation can rise as far as the steps reach.
         seed: of that noise and of the shifts.
 
     Raises:
@@ -71,7 +82,7 @@ def maximize_activation(
             f"got {steps}, {rate}, {jitter}, {blur}"
         )
     rng = np.random.default_rng(seed)
-    image = mx.array((0.5 + contrast * rng.normal(size=(1, *shape))).astype(np.float32))
+    image = mx.array((level + contrast * rng.normal(size=(1, *shape))).astype(np.float32))
     smooth = [mx.array(_blur_matrix(size, blur)) for size in shape[:2]]
     history = []
     with untouched(model):
@@ -82,7 +93,8 @@ def maximize_activation(
             value, gradient = _activation_and_gradient(model, layer, channel, _moved(image, *shift))
             gradient = _moved(gradient, -shift[0], -shift[1])
             size = mx.sqrt(mx.square(gradient).mean())
-            image = mx.clip(image + rate * gradient / mx.maximum(size, 1e-12), 0, 1)
+            image = image + rate * gradient / mx.maximum(size, 1e-12)
+            image = mx.clip(image, 0, 1) if bounded else image
             if blur and step % 4 == 3 and step < steps - 1:
                 image = _blurred(image, *smooth)
             history.append(value)
