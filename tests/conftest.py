@@ -2,6 +2,7 @@
 
 import mlx.core as mx
 import pytest
+import torch
 
 import miniframe as mf
 
@@ -9,5 +10,6 @@ import miniframe as mf
 @pytest.fixture(autouse=True)
 def same_random_numbers():
     mf.seed(0)
+    torch.manual_seed(0)
     yield
     mx.synchronize()
