@@ -138,6 +138,16 @@ class TestMaximizing:
         image = explain.maximize_activation(mf.Sequential(conv), "0", 0, (5, 5, 3), steps=60).image
         close(image, np.broadcast_to([1.0, 0.0, 0.0], (5, 5, 3)))
 
+    def test_without_bounds_it_rises_further_and_the_picture_is_brought_back(self, model):
+        within, beyond = (
+            explain.maximize_activation(model, "conv1", 0, (8, 8, 3), steps=60, rate=0.1, bounded=bounded)
+            for bounded in (True, False)
+        )
+        assert beyond.end > 2 * within.end > 0 and beyond.image.max().item() > 1
+        picture, image = np.array(beyond.picture()), np.array(beyond.image)
+        assert 0 <= picture.min() < picture.max() <= 1
+        close(picture, np.clip(0.5 + (image - image.mean()) / (6 * image.std()), 0, 1))
+
     def test_a_class_score_can_be_raised_too(self, model):
         result = explain.maximize_activation(model, "last", -1, (8, 8, 3), steps=10)
         assert result.end > result.start

@@ -82,6 +82,11 @@ def test_errors_counts_and_marks_the_wrong_points(disk):
     close(ax.collections[1].get_offsets(), x[:7])
 
 
+def test_the_circle_is_drawn_for_the_disk_alone(disk):
+    assert len(plots.errors(truth, *disk).axes[0].lines) == 1
+    assert not plots.errors(lambda x: [0, 1, 1, 0], *mf.datasets.gate("xor")).axes[0].lines
+
+
 def test_a_model_is_asked_in_evaluation_mode(disk):
     x, labels = disk
     model = mf.Sequential(mf.Linear(2, 2), mf.Dropout(0.9))

@@ -48,6 +48,10 @@ def parse_records(data: bytes, where: str = "cifar10") -> tuple[np.ndarray, np.n
 
     Raises:
         ValueError: for bytes that are no whole number of records, or labels above 9.
+
+    >>> images, labels = parse_records(bytes([7]) + bytes(3 * 32 * 32))
+    >>> images.shape, labels.tolist()
+    ((1, 32, 32, 3), [7])
     """
     if not data or len(data) % RECORD:
         raise ValueError(f"{where}: expected records of {RECORD} bytes, got {len(data):,} bytes; truncated?")

@@ -68,6 +68,12 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         ValueError: for a file that is truncated, too long, or not IDX, naming it.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "numbers-idx1-ubyte"
+    >>> _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 5, 6, 7]))
+    >>> read_idx(path).tolist()
+    [5, 6, 7]
     """
     data = _read_bytes(Path(path))
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_TYPES:

@@ -111,6 +111,12 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[mx.array, mx.array]:
 
     Returns:
         (N, columns - 1) float32 points and (N,) int32 labels.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "points.csv"
+    >>> _ = path.write_text("x1,x2,label\\n0.5,0.25,1\\n")
+    >>> [array.tolist() for array in read_csv(path)]
+    [[[0.5, 0.25]], [1]]
     """
     try:
         table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)

@@ -32,6 +32,10 @@ def grad_cam(model: Module, images: Any, layer: str | Module, target: Any = None
 
     Raises:
         ValueError: for a layer whose output is not (N, H, W, channels).
+
+    >>> import miniframe as mf
+    >>> grad_cam(mf.models.lenet(), mx.random.normal((2, 28, 28, 1)), "3").shape
+    (2, 28, 28)
     """
     images = as_array(images, where="grad_cam")
     with untouched(model):
@@ -68,7 +72,7 @@ def _weights(old: int, new: int) -> np.ndarray:
 
 
 def overlay(images: Any, maps: Any, strength: float = 0.6) -> mx.array:
-    """Heat maps drawn over their images: red where the map is 1, the image alone, paler, where it is 0.
+    """Heat maps drawn over their images: from red over yellow to white as the map grows, the image paler where it is 0.
 
     Args:
         images: (N, H, W, 3) or (N, H, W, 1), from 0 to 1.
@@ -77,6 +81,9 @@ def overlay(images: Any, maps: Any, strength: float = 0.6) -> mx.array:
 
     Returns:
         (N, H, W, 3), from 0 to 1.
+
+    >>> overlay(mx.zeros((1, 1, 1, 3)), mx.ones((1, 1, 1)), strength=1.0).flatten().tolist()
+    [1.0, 1.0, 1.0]
     """
     images, maps = as_array(images, where="overlay"), as_array(maps, where="overlay")
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or maps.shape != images.shape[:3]:

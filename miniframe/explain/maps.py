@@ -38,6 +38,10 @@ def filters(model: Module, layer: str | Module) -> mx.array:
 
     Returns:
         (out_channels, kernel_h, kernel_w, in_channels).
+
+    >>> import miniframe as mf
+    >>> filters(mf.models.lenet(), "0").shape
+    (6, 5, 5, 1)
     """
     module = find_layer(model, layer)
     weight = getattr(module, "weight", None)

@@ -75,6 +75,11 @@ def maximize_activation(
 
     Raises:
         ValueError: for a layer or channel that does not exist, naming the existing ones.
+
+    >>> import miniframe as mf
+    >>> found = maximize_activation(mf.models.lenet(), "0", 2, shape=(28, 28, 1), steps=5)
+    >>> found.image.shape, found.end > found.start
+    ((28, 28, 1), True)
     """
     if steps < 1 or rate <= 0 or jitter < 0 or blur < 0:
         raise ValueError(

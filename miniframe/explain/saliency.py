@@ -58,6 +58,10 @@ def saliency(
 
     Returns:
         (N, H, W), not negative.
+
+    >>> import miniframe as mf
+    >>> saliency(mf.models.lenet(), mx.zeros((2, 28, 28, 1))).shape
+    (2, 28, 28)
     """
     images = as_array(images, where="saliency")
     if images.ndim != 4 or samples < 1:

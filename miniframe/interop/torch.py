@@ -32,6 +32,13 @@ def from_torch(module: Any, channels: int = 1) -> Module:
         TypeError: for a module that is not known, naming it and the known ones. Then build the model here and use
             :func:`load_torch_weights`.
         ValueError: for an option that the layer here does not have.
+
+    >>> import torch
+    >>> from_torch(torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU()))
+    Sequential(
+      (0) Conv2d(1 -> 4, 3x3)
+      (1) ReLU()
+    )
     """
     if not hasattr(module, "state_dict"):
         raise TypeError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
@@ -126,6 +133,13 @@ def to_torch(model: Module, channels: int = 1) -> Any:
     Raises:
         ImportError: without PyTorch, naming the extra that brings it.
         TypeError, ValueError: for a layer without a counterpart in PyTorch, naming it.
+
+    >>> from miniframe import Linear, Sequential, Tanh
+    >>> to_torch(Sequential(Linear(2, 3), Tanh()))
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): Tanh()
+    )
     """
     try:
         import torch

@@ -59,6 +59,10 @@ def filters(layer: Any, columns: int | None = None, limit: int = 64) -> Figure:
             three, each row holds the slices of one filter.
         columns: pictures in a row (for one or three input channels).
         limit: draw at most this many filters, and this many slices of each.
+
+    >>> import miniframe as mf
+    >>> len(filters(mf.Conv2d(1, 6, 5)).axes)
+    6
     """
     weight = np.array(layer.weight.value if hasattr(layer, "weight") else as_array(layer, where="filters"))
     if weight.ndim != 4:
@@ -81,6 +85,9 @@ def feature_maps(maps: Any, columns: int | None = None, limit: int = 64) -> Figu
             or the ``value`` of a node. Maps of a ReLU are black at 0.
         columns: pictures in a row.
         limit: draw at most this many channels.
+
+    >>> len(feature_maps(np.ones((8, 8, 4))).axes)
+    4
     """
     array = np.array(as_array(maps, where="feature_maps"))
     if array.ndim == 4 and len(array) == 1:

@@ -64,12 +64,13 @@ def decision_regions(
     return figure
 
 
-def errors(models: Any, x: Any, labels: Any, threshold: float = 0.5, title: str = "", boundary: bool = True) -> Figure:
+def errors(models: Any, x: Any, labels: Any, threshold: float = 0.5, title: str = "") -> Figure:
     """Draw the points, with a red cross on each that the model gets wrong; the title counts them.
 
     Args:
         models, x, labels, threshold, title: as for :func:`decision_regions`.
-        boundary: draw the true circle of the disk, when all points lie in the unit square.
+
+    When the labels are those of the disk, its true circle is drawn too.
 
     >>> import miniframe as mf
     >>> x, labels = mf.datasets.disk(100)
@@ -79,13 +80,14 @@ def errors(models: Any, x: Any, labels: Any, threshold: float = 0.5, title: str 
     points, classes = _points(x, labels, "errors")
     models = named(models, title)
     figure, axes = sheet(1, len(models), (PANEL * len(models), PANEL + 0.5))
+    radius = 1 / np.sqrt(2 * np.pi)
+    on_disk = np.array_equal(((points - 0.5) ** 2).sum(axis=1) < radius**2, classes == 1)
     for ax, (name, model) in zip(axes.flat, models.items()):
         wrong = predicted_class(model, points, threshold) != classes
         _scatter(ax, points[~wrong], classes[~wrong], size=3, alpha=0.35)
         ax.scatter(points[wrong, 0], points[wrong, 1], s=22, marker="x", color="#c2202b", linewidths=1.3, zorder=4)
-        if boundary and points.min() >= 0 and points.max() <= 1:
+        if on_disk:
             angle = np.linspace(0, 2 * np.pi, 200)
-            radius = 1 / np.sqrt(2 * np.pi)
             ax.plot(0.5 + radius * np.cos(angle), 0.5 + radius * np.sin(angle), color=INK, linewidth=0.8, zorder=3)
         count = f"{wrong.sum():,} of {len(points):,} wrong ({100 * wrong.mean():.2f}%)"
         _label(ax, f"{name}\n{count}" if name else count)
