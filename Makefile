@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test lint bench figures clean
+.PHONY: demo test lint bench figures notebooks docs clean
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
@@ -21,6 +21,12 @@ bench: $(VENV)/.bench
 
 figures: $(VENV)/.dev
 	for script in figures/*.py; do $(BIN)/python $$script || exit 1; done
+
+notebooks: $(VENV)/.notebooks
+	$(BIN)/python tutorials/make_notebooks.py
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/build.py
 
 # The stamp files say which extras are installed; they are renewed when pyproject.toml changes.
 $(VENV)/.%: pyproject.toml
