@@ -33,7 +33,7 @@ USES = [  # what no inheritance tells: who holds or calls whom
     ("Trainable", "-->", "Callback", "fit calls"),
     ("Trainable", "-->", "History", "fit returns"),
 ]
-MOST = 9  # methods shown of one class
+MOST = 6  # methods shown of one class
 
 
 def methods(cls: type) -> list[str]:
