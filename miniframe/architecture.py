@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from .graph import Node, Placeholder, ancestors
+from .graph import Node, Placeholder
 from .layers.windows import Window
 from .module import Buffer, Module, Parameter
+from .walk import ancestors
 
 M = TypeVar("M", bound=type[Module])
 _registered: dict[str, type[Module]] = {}

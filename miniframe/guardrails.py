@@ -102,10 +102,11 @@ def look_at_fit(
 
 
 def _look_at_output(model: Any, loss: Loss, data: ArrayData) -> None:
-    from .graph import Variable, call_on_nodes, no_grad
+    from .graph import Variable, no_grad
     from .layers.linear import Linear
     from .losses import BCELoss, CrossEntropyLoss
     from .module import EMPTY
+    from .recording import call_on_nodes
     from .training.modes import modes_restored
 
     if not isinstance(loss, (BCELoss, CrossEntropyLoss)):

@@ -39,10 +39,11 @@ EMPTY = _Empty()
 class Recording:
     """Whether forward passes keep what backward needs (``no_grad`` switches it off), and how nodes are called.
 
-    The class of nodes and the two functions come from graph.py, which is built on this file.
+    The class of nodes comes from graph.py and the two functions from recording.py, which are built on this file.
     """
 
     on = True
+    scope: tuple[Module, ...] = ()  # the composite models that are being run on nodes, outermost first
     node: Any = ()
     call_on_nodes: Callable[[Module, tuple[Any, ...]], Any]
     forward_recorded: Callable[[Module, tuple[Any, ...]], Any]
@@ -95,7 +96,7 @@ class Module(Trainable, Stored):
 
         Inherited by modules that only compose others: it walks the calls recorded in forward, last to first.
         """
-        from .graph import backward_through
+        from .recording import backward_through
 
         return backward_through(self, grad_output)
 

@@ -209,8 +209,10 @@ def read(model: Module, loss: Any, batch: Batch) -> Reading:
     >>> list(found.layers), found.layers["linear"].learns
     (['linear'], True)
     """
-    from .graph import Variable, ancestors, call_on_nodes
+    from .graph import Variable
+    from .recording import call_on_nodes
     from .untouched import untouched
+    from .walk import ancestors
 
     x, *rest = batch
     with untouched(model, loss):

@@ -9,10 +9,11 @@ from typing import Any
 import mlx.core as mx
 
 from . import rewiring, splitting
-from .graph import Node, Placeholder, no_grad, with_title
+from .graph import Node, Placeholder, no_grad
 from .layers.combine import Part
 from .module import EMPTY, Module, Recording
 from .naming import name_nodes, top_layers
+from .recording import with_title
 from .walk import ancestors, backward, grad_or_zero
 
 Nodes = Node | Sequence[Node]

@@ -70,8 +70,10 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def summarize(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.float32) -> Summary:
     """Run the model on one sample of zeros, lazily: shapes come out, no arithmetic is done."""
-    from .graph import Variable, ancestors, call_on_nodes
+    from .graph import Variable
+    from .recording import call_on_nodes
     from .training.modes import modes_restored
+    from .walk import ancestors
 
     if not isinstance(input_shape, (tuple, list)) or not all(isinstance(n, int) and n > 0 for n in input_shape):
         raise ValueError(f"summary: expected the shape of one sample, such as (2,) or (28, 28, 1), got {input_shape!r}")

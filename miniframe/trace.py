@@ -9,10 +9,11 @@ from typing import Any
 import mlx.core as mx
 
 from .arrays import as_array
-from .graph import Node, call_on_nodes
+from .graph import Node
 from .losses import Loss
 from .module import Module, Parameter, Recording
 from .naming import name_nodes
+from .recording import call_on_nodes
 from .untouched import untouched
 from .walk import add_grad, ancestors, backward_order, input_grads
 

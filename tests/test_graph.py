@@ -1,5 +1,6 @@
 """Nodes and variables: expressions that run at once and remember how they came about."""
 
+import copy
 import gc
 import tracemalloc
 
@@ -314,3 +315,62 @@ def test_a_forward_that_leaves_the_nodes_is_an_error():
 
     with pytest.raises(TypeError, match=r"Leaves\(\): forward returned array, so its calls could not be recorded"):
         Leaves()(mx.ones((1, 2)))
+
+
+def test_a_deep_custom_module_is_copied_after_a_forward():
+    class Deep(mf.Module):
+        def __init__(self):
+            self.layers = [Linear(2, 2) for _ in range(400)]
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    model = Deep()
+    value = model(mx.ones((1, 2)))
+    twin = copy.deepcopy(model)
+    assert mx.array_equal(twin(mx.ones((1, 2))), value)
+    twin.backward(mx.ones((1, 2)))
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_node_kept_from_an_earlier_call_is_an_error():
+    class Keeps(mf.Module):
+        def __init__(self):
+            self.inner, self.state = Linear(2, 2), None
+
+        def forward(self, x):
+            h = self.inner(x) if self.state is None else self.inner(x) + self.state
+            self.state = h
+            return h * 2
+
+    model = Keeps()
+    model(mx.ones((1, 2)))
+    with pytest.raises(RuntimeError, match=r"Keeps\(\): forward used a node without a value, perhaps one that it kept"):
+        model(mx.ones((1, 2)))
+
+
+def test_recorded_calls_keep_no_more_than_the_layers_of_a_sequential_do():
+    layers = [layer for _ in range(10) for layer in (Linear(50, 50), Tanh())]
+
+    class Custom(mf.Module):
+        def __init__(self):
+            self.layers = layers
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    held = []
+    for model in (Sequential(*layers), Custom()):
+        mx.eval([p.value for p in model.parameters()])
+        before = mx.get_active_memory()
+        for _ in range(2):
+            mx.eval(model(array(200, 50)), model.backward(mx.ones((200, 50))), [p.grad for p in model.parameters()])
+            model.zero_grad()
+        held.append(mx.get_active_memory() - before)
+    one = 200 * 50 * 4
+    assert held[0] > 10 * one  # the activations
+    assert held[1] <= held[0] + 3 * one  # and the input and output with its gradient at most

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import random
-from ..graph import Variable, ancestors, call_on_nodes
+from ..graph import Variable
 from ..losses import Loss
 from ..module import Module
+from ..recording import call_on_nodes
+from ..walk import ancestors
 from .check import Check
 from .patterns import PATTERNS
 from .report import Report, Row

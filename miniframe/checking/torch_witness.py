@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import random
-from ..graph import Variable, ancestors, call_on_nodes
+from ..graph import Variable
 from ..module import Module
+from ..recording import call_on_nodes
+from ..walk import ancestors
 from .check import Check
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Any
 import mlx.core as mx
 
 from ..arrays import as_array
-from ..graph import Node, Variable, ancestors
+from ..graph import Node, Variable
 from ..module import Module
+from ..walk import ancestors
 
 
 def find_layer(model: Module, layer: str | Module) -> Module:

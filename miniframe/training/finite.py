@@ -14,9 +14,11 @@ import mlx.core as mx
 
 from .. import random
 from ..arrays import number
-from ..graph import Variable, ancestors, call_on_nodes, input_grads
+from ..graph import Variable
 from ..losses import Loss
 from ..module import Module
+from ..recording import call_on_nodes
+from ..walk import ancestors, input_grads
 from .data import Batch, batch_bytes
 from .step import Step
 

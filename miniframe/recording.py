@@ -1,0 +1,117 @@
+"""What a call on nodes does, and how a module that only composes others gets its backward from the calls it made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .arrays import as_array
+from .graph import FORGOTTEN, Node
+from .layers.combine import Part
+from .module import EMPTY, Module, Parameter, Recording
+from .walk import ancestors, backward, grad_or_zero
+
+
+def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
+    """A layer's call on nodes: modules made of others run their forward, anything else becomes one node."""
+    nodes = tuple([x if isinstance(x, Node) else _constant(x) for x in inputs])
+    if module.flattens or module.composes():
+        outside, Recording.scope = Recording.scope, (*Recording.scope, module)
+        try:
+            return module.forward(*nodes)
+        finally:
+            Recording.scope = outside
+            module._saved = EMPTY
+    for given in nodes:
+        if given.value is None:
+            return _parts(Node(None, module, nodes), module.output_count)
+    try:
+        value = module.forward(*[given.value for given in nodes])
+    except ValueError as error:
+        if not str(error).startswith("["):
+            raise
+        raise with_title(module, nodes, error) from error
+    saved, several = module._saved, len(value) if isinstance(value, tuple) else None
+    if not Recording.on:
+        module._saved = EMPTY
+        return _forgotten(value) if several is None else tuple(_forgotten(part) for part in value)
+    node = Node(value, module, nodes)
+    node.saved = saved
+    return node if several is None else _parts(node, several)
+
+
+def _parts(node: Node, several: int | None) -> Any:
+    """The node, or one node for each of its outputs."""
+    return node if several is None else tuple(call_on_nodes(Part(index), (node,)) for index in range(several))
+
+
+def with_title(module: Module, inputs: Sequence[Any], error: ValueError) -> ValueError:
+    """An error that MLX raised, which begins with a bracket, with the name of the layer and what it was called with."""
+    shapes = ", ".join(str(getattr(x, "shape", x)) for x in inputs)
+    return ValueError(f"{module.title()}: got {shapes}; {error}")
+
+
+def _forgotten(value: mx.array) -> Node:
+    node = Node(value)
+    node.saved = FORGOTTEN
+    return node
+
+
+def _constant(x: Any) -> Node:
+    """Plain numbers stay numbers, so that they take the precision of what they meet."""
+    return Node(x if isinstance(x, (int, float)) else as_array(x, where="Node"))
+
+
+def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
+    """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
+    if not module._looked_through:
+        _no_loose_parameters(module)
+    nodes = tuple(Node(x) for x in inputs)
+    output = call_on_nodes(module, nodes)
+    outputs = output if isinstance(output, tuple) else (output,)
+    if not all(isinstance(node, Node) for node in outputs):
+        raise TypeError(
+            f"{module.title()}: forward returned {type(output).__name__}, so its calls could not be recorded; "
+            "compose layers and Node operations only, or write a backward"
+        )
+    if any(node.value is None for node in outputs):
+        raise RuntimeError(
+            f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier call; "
+            "keep node.value instead"
+        )
+    result = tuple(node.value for node in output) if isinstance(output, tuple) else output.value
+    calls = ancestors(outputs)
+    for node in calls:
+        if node.module is not None and not isinstance(node.value, tuple) and node not in outputs:
+            node.value = None  # the layers have saved what they need
+    module._saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
+    return result
+
+
+def _no_loose_parameters(module: Module) -> None:
+    """Recorded calls reach the parameters of layers only; one beside them would silently never learn."""
+    children = list(module.children())
+    own = {id(child): name for name, child in children if isinstance(child, Parameter)}
+    for _, child in children if own else ():
+        for parameter in child.parameters() if isinstance(child, Module) else ():
+            own.pop(id(parameter), None)
+    if own:
+        raise TypeError(
+            f"{module.title()}: its parameter {next(iter(own.values()))!r} belongs to no inner layer, so recorded "
+            "calls cannot reach it; move it into a layer, or write a backward"
+        )
+    module._looked_through = True
+
+
+def backward_through(module: Module, grad_output: Any) -> Any:
+    """The backward of a module that only composes others: the recorded calls, last to first."""
+    calls, inputs, output = module.saved
+    several = isinstance(output, tuple)
+    backward(output if several else [output], grad_output if several else [grad_output], calls, keep=False)
+    grads = tuple(grad_or_zero(node) for node in inputs)
+    return grads[0] if len(grads) == 1 else grads
+
+
+Recording.node, Recording.call_on_nodes, Recording.forward_recorded = Node, call_on_nodes, forward_recorded
