@@ -14,6 +14,8 @@ from typing import Any
 
 import mlx.core as mx
 
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "var", "std", "any", "all", "logsumexp")
+
 
 @contextmanager
 def free_of_fixed_shapes(batch: int) -> Iterator[None]:
@@ -36,7 +38,8 @@ def free_of_fixed_shapes(batch: int) -> Iterator[None]:
         (mx, "broadcast_to", _broadcast_to(mx.broadcast_to, batch)),
     ]
     for owner in (mx, mx.array):
-        replaced += [(owner, name, _reduce(getattr(owner, name))) for name in ("sum", "mean", "max", "min", "prod")]
+        replaced += [(owner, name, _reduce(name, getattr(owner, name), batch)) for name in REDUCTIONS]
+    replaced.append((mx, "softmax", _softmax(mx.softmax, batch)))
     with ExitStack() as stack:
         for owner, name, function in replaced:
             stack.callback(setattr, owner, name, getattr(owner, name))
@@ -94,16 +97,39 @@ def _take(old: Callable[..., mx.array]) -> Callable[..., mx.array]:
     return take
 
 
-def _reduce(old: Callable[..., mx.array]) -> Callable[..., mx.array]:
-    """Over axes of length 1 there is nothing to do but remove them; MLX (0.32) crashes on it in an imported file."""
+def _reduce(name: str, old: Callable[..., mx.array], batch: int) -> Callable[..., mx.array]:
+    """Over axes of length 1 there is nothing to add; MLX (0.32) would crash on it when the file is run."""
 
     def reduce(x: mx.array, axis: Any = None, keepdims: bool = False, **options: Any) -> mx.array:
-        axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
-        if any(x.shape[a] != 1 for a in axes) or x.dtype == mx.bool_:
-            return old(x, axis, keepdims, **options)
-        return x if keepdims or not axes else mx.squeeze(x, list(axes))
+        axes = list(range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis)
+        _refuse_the_batch(name, x, axes, batch)
+        if not axes or any(x.shape[a] != 1 for a in axes):
+            return old(x, axis=axis, keepdims=keepdims, **options)
+        x = x if keepdims else mx.squeeze(x, axes)
+        if name in ("var", "std"):
+            return mx.zeros_like(x)
+        if x.dtype == mx.bool_ and name in ("sum", "mean", "prod"):
+            return x.astype(mx.float32 if name == "mean" else mx.int32)
+        return x.astype(mx.bool_) if name in ("any", "all") else x
 
     return reduce
+
+
+def _softmax(old: Callable[..., mx.array], batch: int) -> Callable[..., mx.array]:
+    """Along an axis of length 1 it is 1, computed without a reduction."""
+
+    def softmax(x: mx.array, axis: Any = None, **options: Any) -> mx.array:
+        axes = list(range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis)
+        _refuse_the_batch("softmax", x, axes, batch)
+        alone = all(x.shape[a] == 1 for a in axes)
+        return mx.zeros_like(x) + 1 if alone else old(x, axis=axis, **options)
+
+    return softmax
+
+
+def _refuse_the_batch(name: str, x: mx.array, axes: Sequence[int], batch: int) -> None:
+    if any(x.shape[a] and x.shape[a] % batch == 0 for a in axes):
+        raise ValueError(f"{name} runs over the batch, so a sample's output depends on the others")
 
 
 def _pad(x: mx.array, widths: Any, mode: str = "constant", constant_values: Any = 0, **options: Any) -> mx.array:
