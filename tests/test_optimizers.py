@@ -101,8 +101,11 @@ def linear_pair():
     return ours, theirs
 
 
+COMPILED = ("Adam", "AdamW options", "RMSprop centered momentum")  # the others take a second each, too
+
+
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("name", ["Adam", "AdamW options", "RMSprop centered momentum"])
+@pytest.mark.parametrize("name", [n if n in COMPILED else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_training_steps_equal_pytorch_eager_and_compiled(name, compiled):
     torch.manual_seed(0)
     model, reference = linear_pair()
@@ -156,6 +159,20 @@ def test_clipping_equals_pytorch(option, limit):
         theirs.step()
     agree(parameters, references)
     assert mx.array_equal(parameters[0].grad, mx.array(gradients(STEPS - 1)[0])), "clipping changed parameter.grad"
+
+
+@pytest.mark.parametrize("limit", [{"clip_value": 0.01}, {"clip_norm": 0.05}], ids=str)
+def test_groups_and_clipping_are_the_same_compiled(limit):
+    results = []
+    for compiled in (False, True):
+        mf.seed(3)
+        model = mf.Linear(3, 2)
+        groups = [{"params": [model.weight], "lr": 0.3}, {"params": [model.bias], "weight_decay": 0.1}]
+        step = Step(model, mf.MSELoss(), mf.SGD(groups, lr=0.05, momentum=0.9, **limit), compile=compiled)
+        for i in range(10):
+            step(*(mx.array(normal(5, n, seed=7 * i + n).astype(np.float32)) for n in (3, 2)))
+        results.append(np.concatenate([np.array(p.value).ravel() for p in model.parameters()]))
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
