@@ -121,6 +121,19 @@ def different_start(folder: Path) -> None:
     save(folder, "different_start", weights=weights(model), loss=np.array(history.history["loss"]))
 
 
+def resumes(folder: Path) -> None:
+    """Four epochs at once, and two and two from a checkpoint: with Dropout, so that every rank's masks count."""
+    rows = {}
+    for name, parts in {"whole": [4], "resumed": [2, 4]}.items():
+        for epochs in parts:
+            mf.seed(0)
+            model = mf.Sequential(mf.Linear(2, 5), mf.Dropout(0.5), mf.Linear(5, 2))
+            options = {"checkpoint": folder / name, "resume": True}
+            history = train(model, mf.MSELoss(), 40, epochs=epochs, **options)
+        rows[name] = np.concatenate([weights(model), history.history["loss"]])
+    save(folder, "resumes", **rows)
+
+
 class Accident(mf.Callback):
     """In its third epoch rank 1 kills itself, stops answering, or raises."""
 
@@ -143,6 +156,6 @@ def save(folder: Path, task: str, **arrays: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    tasks = {f.__name__: f for f in (same, different_start)}
+    tasks = {f.__name__: f for f in (same, different_start, resumes)}
     tasks |= {what: accident(what) for what in ("dies", "hangs", "raises")}
     tasks[sys.argv[1]](Path(sys.argv[2]))

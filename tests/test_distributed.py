@@ -127,6 +127,12 @@ def test_all_ranks_report_the_same_loss_that_is_not_finite(trained):
     assert first == second and "NonFiniteError: fit: loss became" in first
 
 
+def test_ranks_resume_exactly_each_with_its_own_random_numbers(tmp_path):
+    one, other = results("resumes", tmp_path)
+    assert np.array_equal(one["whole"], one["resumed"])
+    assert np.array_equal(one["resumed"], other["resumed"])
+
+
 @pytest.mark.parametrize("what", ["dies", "raises"])
 def test_a_lost_rank_stops_the_others_with_a_clear_error(what, tmp_path):
     survivor, lost = finish(start(what, tmp_path))

@@ -234,6 +234,17 @@ def test_half_precision_parameters_stay_half_precision(case):
     assert parameter.value.dtype == mx.bfloat16 and parameter.value[0].item() < 1
 
 
+def test_steps_that_depend_on_the_count_are_traced_once():
+    model = mf.Linear(2, 1)
+    optimizer = mf.Adam(model, lr=lambda step: 0.1 / (1 + step), decay=0.1)
+    step, traces = Step(model, mf.MSELoss(), optimizer), []
+    apply = optimizer.apply
+    optimizer.apply = lambda: traces.append(optimizer.iterations) or apply()
+    for _ in range(6):
+        step(mx.ones((4, 2)), mx.zeros((4, 1)))
+    assert set(traces) == {1}
+
+
 def test_a_changed_learning_rate_acts_on_the_compiled_step():
     model = mf.Linear(2, 1)
     optimizer = mf.SGD(model, lr=0.1)

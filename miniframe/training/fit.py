@@ -140,6 +140,8 @@ class Trainable:
         if snapshot is not None:
             snapshot.restore(model, stepper, hooks.callbacks, history)
             initial_epoch = epochs if snapshot.stopped else snapshot.epoch + 1
+            if verbose:
+                print(f"fit: going on after epoch {snapshot.epoch + 1}, from {checkpoint}")
         progress = Progress((initial_epoch, epochs), steps, verbose)
         loop = Loop(
             step, data, validation, measures, hooks, progress, ranks, seed, shuffle, batch_size, checkpoints, history
