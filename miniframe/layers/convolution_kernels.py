@@ -40,7 +40,7 @@ def vectorizing() -> Iterator[None]:
 
 def windows_as_rows(x: mx.array, window: Window) -> mx.array:
     """(N, H, W, C) -> (N, OH, OW, KH KW C): the pixels under each window, copied side by side."""
-    if _Vectorizing.on or x.dtype == mx.float64:
+    if _Vectorizing.on:
         return mx.concatenate(window.shifted(x), axis=-1)
     oh, ow = window.output_size(*x.shape[1:3])
     n, h, w, c = (x := window.pad(x)).shape
@@ -51,8 +51,8 @@ def windows_as_rows(x: mx.array, window: Window) -> mx.array:
 
 def convolve(x: mx.array, weight: mx.array, window: Window, groups: int = 1) -> mx.array:
     """Y = X Wᵀ. (N, H, W, C), (O, KH, KW, C / groups) -> (N, OH, OW, O)."""
-    if x.dtype == mx.float64:  # MLX's own convolution rounds it to single precision
-        return _grouped_rows(x, window, groups, weight)
+    if x.dtype == mx.float64 or _slow_in_mlx(window, groups):  # MLX rounds float64 to single precision
+        return _by_rows(x, weight, window, groups)
     (top, bottom), (left, right) = window.padding
     return mx.conv_general(
         x, weight, window.stride, ([top, left], [bottom, right]), kernel_dilation=window.dilation, groups=groups
@@ -70,9 +70,14 @@ def add_bias(y: mx.array, bias: mx.array) -> mx.array:
     return (y.reshape(-1, pixels * c) + mx.tile(bias, pixels)).reshape(n, h, w, c)
 
 
-def _grouped_rows(x: mx.array, window: Window, groups: int, weight: mx.array) -> mx.array:
-    """Y = X Wᵀ, literally."""
-    rows = group_first(windows_as_rows(x, window), window, groups)
+def _slow_in_mlx(window: Window, groups: int) -> bool:
+    """On the CPU, MLX convolves groups and dilated windows number by number, some fifty times slower."""
+    return (groups > 1 or window.dilation != (1, 1)) and mx.default_device() == mx.Device(mx.cpu)
+
+
+def _by_rows(x: mx.array, weight: mx.array, window: Window, groups: int) -> mx.array:
+    """Y = X Wᵀ, literally, with rows that ``mx.vmap`` can carry: a forward must always allow it."""
+    rows = group_first(mx.concatenate(window.shifted(x), axis=-1), window, groups)
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
     y = rows @ filters.swapaxes(1, 2)  # (groups, windows, O / groups)
     return y.swapaxes(0, 1).reshape(x.shape[0], *window.output_size(*x.shape[1:3]), -1)
