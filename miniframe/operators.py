@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .layers import arithmetic as ops
+from .layers import reductions
 
 
 class Operators:
@@ -68,13 +69,13 @@ class Operators:
         )
 
     def sum(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-        return ops.Sum(axis, keepdims)(self)
+        return reductions.Sum(axis, keepdims)(self)
 
     def mean(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-        return ops.Mean(axis, keepdims)(self)
+        return reductions.Mean(axis, keepdims)(self)
 
     def max(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-        return ops.Max(axis, keepdims)(self)
+        return reductions.Max(axis, keepdims)(self)
 
     def exp(self) -> Any:
         return ops.Exp()(self)

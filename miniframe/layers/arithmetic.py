@@ -14,8 +14,6 @@ import numpy as np
 
 from ..module import Module
 
-Axis = int | Sequence[int] | None
-
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array; () for a plain number."""
@@ -96,7 +94,10 @@ class Negate(Module):
 
 
 class Power(Module):
-    """z = x ** y, broadcast. dx = dz y x^(y-1), dy = dz z log x (0 where x = 0, as z stays 0 there)."""
+    """z = x ** y, broadcast. dx = dz y x^(y-1), dy = dz z log x (0 where x = 0, as z stays 0 there).
+
+    Where y = 0, z is 1 everywhere, so dx = 0 there, at x = 0 too.
+    """
 
     def forward(self, x: mx.array, y: mx.array) -> mx.array:
         z = x**y
@@ -105,10 +106,10 @@ class Power(Module):
 
     def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array | None]:
         x, y, z = self.saved
-        grad_x = grad_output * y * x ** (y - 1)
+        grad_x = mx.where(y == 0, 0, grad_output * y * x ** (y - 1))
         if not isinstance(y, mx.array):  # a plain number needs no gradient, and log x may not exist
             return unbroadcast(grad_x, shape_of(x)), None
-        x = mx.array(x, dtype=y.dtype)
+        x = x if isinstance(x, mx.array) else mx.array(x, dtype=y.dtype)
         grad_y = mx.where(x == 0, 0, grad_output * z * mx.log(mx.where(x == 0, 1, x)))
         return unbroadcast(grad_x, shape_of(x)), unbroadcast(grad_y, shape_of(y))
 
@@ -166,63 +167,6 @@ class Sqrt(Module):
     def backward(self, grad_output: mx.array) -> mx.array:
         z = self.saved
         return grad_output / (2 * z)
-
-
-class _Reduction(Module):
-    """What Sum, Mean and Max share: the axes, and giving a reduced array its axes back."""
-
-    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
-        self.axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
-        self.keepdims = keepdims
-
-    def settings(self) -> str:
-        return "" if self.axis is None else f"axis={self.axis}"
-
-    def expand(self, reduced: mx.array, shape: tuple[int, ...]) -> mx.array:
-        """``reduced`` with the axes that were summed away put back at size 1."""
-        axes = range(len(shape)) if self.axis is None else [self.axis] if isinstance(self.axis, int) else self.axis
-        gone = {axis % len(shape) for axis in axes}
-        return reduced.reshape([1 if axis in gone else size for axis, size in enumerate(shape)])
-
-
-class Sum(_Reduction):
-    """z = Σ x over ``axis`` (all axes by default). dx = dz, spread over the summed axes."""
-
-    def forward(self, x: mx.array) -> mx.array:
-        self.saved = x.shape
-        return x.sum(axis=self.axis, keepdims=self.keepdims)
-
-    def backward(self, grad_output: mx.array) -> mx.array:
-        shape = self.saved
-        return mx.broadcast_to(self.expand(grad_output, shape), shape)
-
-
-class Mean(_Reduction):
-    """z = Σ x / n over ``axis``. dx = dz / n, spread over the averaged axes."""
-
-    def forward(self, x: mx.array) -> mx.array:
-        z = x.mean(axis=self.axis, keepdims=self.keepdims)
-        self.saved = x.shape, x.size // max(z.size, 1)
-        return z
-
-    def backward(self, grad_output: mx.array) -> mx.array:
-        shape, n = self.saved
-        return mx.broadcast_to(self.expand(grad_output, shape) / n, shape)
-
-
-class Max(_Reduction):
-    """z = max x over ``axis``. dx = dz at the largest element; equal ones share it, as in PyTorch's amax."""
-
-    def forward(self, x: mx.array) -> mx.array:
-        z = x.max(axis=self.axis, keepdims=self.keepdims)
-        self.saved = x, z
-        return z
-
-    def backward(self, grad_output: mx.array) -> mx.array:
-        x, z = self.saved
-        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
-        shares = winners / winners.sum(axis=self.axis, keepdims=True)
-        return shares * self.expand(grad_output, x.shape)
 
 
 class Index(Module):

@@ -1,0 +1,68 @@
+"""Layers that make one number of many, along some axes: backward spreads the gradient over what went in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mlx.core as mx
+
+from ..module import Module
+
+Axis = int | Sequence[int] | None
+
+
+class _Reduction(Module):
+    """What Sum, Mean and Max share: the axes, and giving a reduced array its axes back."""
+
+    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
+        self.axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
+        self.keepdims = keepdims
+
+    def settings(self) -> str:
+        return "" if self.axis is None else f"axis={self.axis}"
+
+    def expand(self, reduced: mx.array, shape: tuple[int, ...]) -> mx.array:
+        """``reduced`` with the axes that were summed away put back at size 1."""
+        axes = range(len(shape)) if self.axis is None else [self.axis] if isinstance(self.axis, int) else self.axis
+        gone = {axis % len(shape) for axis in axes}
+        return reduced.reshape([1 if axis in gone else size for axis, size in enumerate(shape)])
+
+
+class Sum(_Reduction):
+    """z = Σ x over ``axis`` (all axes by default). dx = dz, spread over the summed axes."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        self.saved = x.shape
+        return x.sum(axis=self.axis, keepdims=self.keepdims)
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape = self.saved
+        return mx.broadcast_to(self.expand(grad_output, shape), shape)
+
+
+class Mean(_Reduction):
+    """z = Σ x / n over ``axis``. dx = dz / n, spread over the averaged axes."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = x.mean(axis=self.axis, keepdims=self.keepdims)
+        self.saved = x.shape, x.size // max(z.size, 1)
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        shape, n = self.saved
+        return mx.broadcast_to(self.expand(grad_output, shape) / n, shape)
+
+
+class Max(_Reduction):
+    """z = max x over ``axis``. dx = dz at the largest element; equal ones share it, as in PyTorch's amax."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = x.max(axis=self.axis, keepdims=self.keepdims)
+        self.saved = x, z
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, z = self.saved
+        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
+        shares = winners / winners.sum(axis=self.axis, keepdims=True)
+        return shares * self.expand(grad_output, x.shape)
