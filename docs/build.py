@@ -8,7 +8,6 @@ site is read, except the diagrams' Mermaid.
 import pkgutil
 import re
 import shutil
-from html import escape
 from pathlib import Path
 
 import yaml
@@ -58,9 +57,6 @@ def copy_pages() -> None:
         target = PAGES / path.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
         target.write_text(with_formulas(path.read_text()))
-    lessons = sorted((ROOT / "tutorials").glob("lesson_*.md"))
-    index = "\n".join(f"- [{escape(title_of(path))}]({path.name})" for path in lessons)
-    (PAGES / "tutorials" / "index.md").write_text(f"# Lessons\n\n{index}\n")
     pictures = [path for path in (ROOT / "figures").iterdir() if path.suffix in (".png", ".gif", ".svg")]
     (PAGES / "figures").mkdir()
     for path in pictures:
@@ -87,7 +83,7 @@ def reference() -> list[dict[str, list]]:
 def settings() -> dict:
     """What mkdocs reads."""
     lessons = [{title_of(p): f"tutorials/{p.name}"} for p in sorted((ROOT / "tutorials").glob("lesson_*.md"))]
-    more = [{title_of(p): f"tutorials/{p.name}"} for p in sorted((ROOT / "tutorials").glob("[!l]*.md"))]
+    more = [{title_of(p): f"tutorials/{p.name}"} for p in sorted((ROOT / "tutorials").glob("[!lR]*.md"))]
     pages = [{title_of(p): f"docs/{p.name}"} for p in sorted((ROOT / "docs").glob("*.md"))]
     schemes = [
         {"media": f"(prefers-color-scheme: {scheme})", "scheme": name, "primary": "indigo",
@@ -114,7 +110,7 @@ def settings() -> dict:
         "markdown_extensions": ["tables", "toc", "pymdownx.highlight", {"pymdownx.superfences": mermaid}],
         "nav": [
             {"miniframe": "README.md"},
-            {"Lessons": [{"Overview": "tutorials/index.md"}, *lessons, *more]},
+            {"Lessons": [{"Overview": "tutorials/README.md"}, *lessons, *more]},
             {"Inside": [*pages, {"Changes": "CHANGELOG.md"}]},
             {"Reference": reference()},
         ],

@@ -100,6 +100,12 @@ def test_every_picture_of_a_lesson_is_drawn_by_code():
     assert not [name for name in pictures if f'"{name}"' not in code]
 
 
+def test_the_overview_lists_every_lesson():
+    overview = (ROOT / "tutorials" / "README.md").read_text()
+    assert re.findall(r"\((lesson_\w+\.md)\)", overview) == [path.name for path in LESSONS]
+    assert len(LESSONS) == 13
+
+
 @lessons
 def test_a_lesson_has_its_parts_in_order(lesson):
     text = lesson.read_text()

@@ -32,3 +32,11 @@ def test_a_cell_ends_where_something_is_printed():
     book = make_notebooks.notebook(f"# A\n\n```pycon\n>>> x = 1\n>>> x\n1\n>>> 1 / 0\n{error}\n```\n\nB\n")
     assert [cell.source for cell in book.cells] == ["# A", "x = 1\nx", "1 / 0", "B"]
     assert book.cells[2].metadata["tags"] == ["raises-exception"]
+
+
+@pytest.mark.slow
+def test_a_notebook_runs_from_top_to_bottom(tmp_path):
+    pytest.importorskip("nbclient")
+    book = make_notebooks.notebook((ROOT / "tutorials" / "lesson_05_the_disk.md").read_text())
+    make_notebooks.run(book, tmp_path)
+    assert all(cell.execution_count for cell in book.cells if cell.cell_type == "code")
