@@ -60,11 +60,25 @@ def test_integrated_gradients_add_up_to_the_difference_of_the_scores(model, imag
     close(parts.sum(axis=(1, 2, 3)), difference, 1e-2)
 
 
+def test_integrated_gradients_of_a_parabola_need_one_midpoint():
+    class Parabola(mf.Module):
+        def __init__(self):
+            self.out = mf.Linear(3, 2)
+
+        def forward(self, x):
+            return self.out(x * x)
+
+    model, x = Parabola(), mx.array(normal(4, 3).astype(np.float32))
+    parts = explain.integrated_gradients(model, x, 1, baseline=mx.array(0.5), steps=1)
+    close(parts, model.out.weight.value[1] * (x * x - 0.25))
+
+
 def test_grad_cam_before_a_mean_and_a_linear_layer_is_the_class_activation_map(model, images):
-    model["last"].weight.value = mx.abs(model["last"].weight.value)
+    model["last"].weight.value = mx.broadcast_to(mx.array([1.0, -0.7, 0.5, -0.3, 0.2]), (3, 5))
     maps = np.array(explain.activation_maps(model, images, "block"))
-    expected = np.maximum((maps * np.array(model["last"].weight.value)[2]).sum(-1), 0)
-    assert expected.max(axis=(1, 2)).min() > 0
+    evidence = (maps * np.array(model["last"].weight.value)[2]).sum(-1)
+    assert evidence.max(axis=(1, 2)).min() > 0 > evidence.min(), "evidence for the class and against it"
+    expected = np.maximum(evidence, 0)
     enlarged = np.array(explain.cam.enlarge(mx.array(expected), (8, 6)))
     close(explain.grad_cam(model, images, "block", 2), enlarged / enlarged.max(axis=(1, 2), keepdims=True))
 
@@ -147,6 +161,21 @@ class TestMaximizing:
         picture, image = np.array(beyond.picture()), np.array(beyond.image)
         assert 0 <= picture.min() < picture.max() <= 1
         close(picture, np.clip(0.5 + (image - image.mean()) / (6 * image.std()), 0, 1))
+
+    def test_jitter_spreads_the_image_by_its_own_width_and_no_further(self):
+        pixel = mf.Sequential(mf.Flatten(), mf.Linear(81, 1, bias=False))
+        pixel[1].weight.value = (mx.arange(81) == 40).astype(mx.float32)[None]  # the centre of 9 x 9
+        settings = {"shape": (9, 9, 1), "steps": 100, "blur": 0, "contrast": 0}
+        image = np.array(explain.maximize_activation(pixel, "1", 0, jitter=1, **settings).image)[..., 0]
+        changed = np.abs(image - 0.5) > 1e-6
+        assert changed[3:6, 3:6].all() and changed.sum() == 9
+
+    def test_blur_makes_the_image_smoother(self, model):
+        rough, smooth = (
+            np.array(explain.maximize_activation(model, "block", 0, (16, 16, 3), steps=30, blur=blur).image)
+            for blur in (0, 1.0)
+        )
+        assert np.square(np.diff(smooth, axis=0)).sum() < 0.7 * np.square(np.diff(rough, axis=0)).sum()
 
     def test_a_class_score_can_be_raised_too(self, model):
         result = explain.maximize_activation(model, "last", -1, (8, 8, 3), steps=10)

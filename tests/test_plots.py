@@ -141,10 +141,10 @@ def test_gradient_flow_needs_a_backward():
 
 
 def test_confusion_matrix_counts_true_against_predicted():
-    ax = plots.confusion_matrix(mf.one_hot([1, 1, 0, 1], 3), [1, 1, 1, 0]).axes[0]
+    ax = plots.confusion_matrix(mf.one_hot([1, 1, 0, 0, 1], 3), [1, 1, 1, 1, 0]).axes[0]
     texts = {tuple(text.get_position()): text.get_text() for text in ax.texts}
-    assert texts == {(1, 1): "2", (0, 1): "1", (1, 0): "1"}  # (column, row)
-    assert len(ax.get_xticks()) == 3 and ax.get_title() == "50.00% right"
+    assert texts == {(1, 1): "2", (0, 1): "2", (1, 0): "1"}  # (column, row)
+    assert len(ax.get_xticks()) == 3 and ax.get_title() == "40.00% right"
 
 
 def test_filters_are_signed_around_white():
