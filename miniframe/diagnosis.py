@@ -1,6 +1,6 @@
 """What the flight recorder's numbers mean, in words: one rule for each way in which a training commonly fails.
 
-A reading is what one look at the model found. The rules are asked from cause to consequence, and the first that holds
+The rules are asked from cause to consequence, and the first that holds
 is the diagnosis: dead ReLUs also make gradients vanish, but they are what has to be mended.
 """
 
@@ -8,49 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from .readings import Reading
 
 RATE_HIGH = 0.1  # an update that changes weights by more than a tenth at once
 RATE_LOW = 1e-4
 DEAD = 0.8  # of a layer's units; at half, trainings still do well and units come back
 SATURATED = 0.75  # of a layer's outputs
 EXPLODING, VANISHING = 1e3, 1e-4  # gradient at a layer over the gradient at the last one
-
-
-@dataclass
-class LayerReading:
-    """One layer call in one reading.
-
-    Attributes:
-        title: the layer in words, such as "layer '1', ReLU()".
-        activation: root mean square of the output.
-        gradient: norm of the gradient with respect to one sample's output, root mean square over the samples.
-        dead: for ReLU, the fraction of units that are 0 for every sample; else NaN.
-        saturated: for Tanh and Sigmoid, the fraction of outputs within 1% of a limit; else NaN.
-        units: length of the output's last axis.
-        learns: whether the layer has weights.
-    """
-
-    title: str
-    activation: float
-    gradient: float
-    dead: float
-    saturated: float
-    units: int
-    learns: bool
-
-
-@dataclass
-class Reading:
-    """One look at the model: after how many epochs, the loss on the samples looked at, layers, and updates.
-
-    ``updates`` maps each weight to ‖change by one step‖ / ‖weight‖, measured in the epoch before.
-    """
-
-    epoch: int
-    loss: float
-    layers: dict[str, LayerReading]
-    updates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

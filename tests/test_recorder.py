@@ -9,8 +9,8 @@ import pytest
 
 import miniframe as mf
 from miniframe import Linear, ReLU, Sequential, Sigmoid, Tanh
-from miniframe.diagnosis import Reading, diagnose
-from miniframe.recorder import read
+from miniframe.diagnosis import diagnose
+from miniframe.readings import Reading, read
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..diagnosis import Finding, Reading
+from ..diagnosis import Finding
+from ..readings import Reading
 from .canvas import PANEL, caption, legend, sheet
 
 if TYPE_CHECKING:
