@@ -95,8 +95,8 @@ from .training.finite import NonFiniteError as NonFiniteError
 from .training.history import History as History
 from .training.loggers import CSVLogger as CSVLogger
 from .training.loggers import LambdaCallback as LambdaCallback
+from .training.model_checkpoint import ModelCheckpoint as ModelCheckpoint
 from .training.monitors import EarlyStopping as EarlyStopping
-from .training.monitors import ModelCheckpoint as ModelCheckpoint
 from .training.monitors import ReduceLROnPlateau as ReduceLROnPlateau
 from .training.step import train_step as train_step
 from .version import __version__ as __version__

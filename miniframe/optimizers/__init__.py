@@ -9,8 +9,8 @@ from .adaptive import Adagrad as Adagrad
 from .adaptive import Adam as Adam
 from .adaptive import AdamW as AdamW
 from .adaptive import RMSprop as RMSprop
-from .base import Group as Group
 from .base import Optimizer as Optimizer
+from .groups import Group as Group
 from .sgd import SGD as SGD
 
 NAMES: dict[str, type[Optimizer]] = {

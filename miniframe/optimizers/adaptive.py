@@ -7,7 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from .base import Group, Optimizer, Parameters, Scalar, Schedule, _at_least_0
+from .base import Optimizer
+from .groups import Group, Parameters, Scalar, Schedule, at_least_0
 
 
 class Adagrad(Optimizer):
@@ -36,7 +37,7 @@ class Adagrad(Optimizer):
         initial_accumulator_value: float = 0.0,
         **options: Any,
     ) -> None:
-        _at_least_0("Adagrad", eps=eps, initial_accumulator_value=initial_accumulator_value)
+        at_least_0("Adagrad", eps=eps, initial_accumulator_value=initial_accumulator_value)
         self.eps, self.initial_accumulator_value = eps, initial_accumulator_value
         super().__init__(model, lr, **options)
 
@@ -80,7 +81,7 @@ class RMSprop(Optimizer):
         centered: bool = False,
         **options: Any,
     ) -> None:
-        _at_least_0("RMSprop", eps=eps)
+        at_least_0("RMSprop", eps=eps)
         if not 0 <= alpha < 1 or not 0 <= momentum < 1:
             raise ValueError(f"RMSprop: expected alpha and momentum in 0..1 (without 1), got {alpha} and {momentum}")
         self.alpha, self.eps, self.momentum, self.centered = alpha, eps, momentum, centered
@@ -139,7 +140,7 @@ class Adam(Optimizer):
         **options: Any,
     ) -> None:
         name = type(self).__name__
-        _at_least_0(name, eps=eps)
+        at_least_0(name, eps=eps)
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{name}: expected two betas in 0..1 (without 1), got {betas}")
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad

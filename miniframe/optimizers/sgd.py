@@ -6,7 +6,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from .base import Optimizer, Parameters, Schedule
+from .base import Optimizer
+from .groups import Parameters, Schedule
 
 
 class SGD(Optimizer):

@@ -217,11 +217,28 @@ def test_a_model_can_be_saved_every_few_batches(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1-3.model", "2-2.model"]
 
 
-def test_a_file_name_with_an_unknown_number_lists_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match=r"ModelCheckpoint: .* names 'acc'; known: epoch, loss, val_loss"):
-        fit(mf.ModelCheckpoint(tmp_path / "{acc}.model"))
+@pytest.mark.parametrize("options, names", [({}, "epoch, loss, val_loss"), ({"save_freq": 1}, "epoch, loss, batch")])
+def test_a_file_name_with_an_unknown_number_lists_the_known_ones_before_training(tmp_path, options, names):
+    model = mf.Linear(3, 2)
+    before = np.array(model.weight.value)
+    with pytest.raises(ValueError, match=rf"ModelCheckpoint: .* names 'acc'; known: {names}$"):
+        fit(mf.ModelCheckpoint(tmp_path / "{acc}.model", **options), model=model)
+    assert np.array_equal(np.array(model.weight.value), before)
     with pytest.raises(ValueError, match=r"ModelCheckpoint: expected save_freq='epoch' or"):
         mf.ModelCheckpoint("a", save_freq=0)
+
+
+def test_a_model_that_cannot_be_saved_is_refused_before_training(tmp_path):
+    class Unknown(mf.Linear):
+        pass
+
+    model = Unknown(3, 2)
+    before = np.array(model.weight.value)
+    with pytest.raises(TypeError, match=r"could not find the class Unknown; put @mf.register above it"):
+        fit(mf.ModelCheckpoint(tmp_path / "a.model"), model=model)
+    assert np.array_equal(np.array(model.weight.value), before)
+    fit(mf.ModelCheckpoint(tmp_path / "a.weights", save_weights_only=True), model=model)
+    assert (tmp_path / "a.weights").exists()
 
 
 # -------------------------------------------------------------------- CSVLogger

@@ -1,0 +1,94 @@
+"""Groups of parameters with settings of their own, and the cells for numbers that change from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import mlx.core as mx
+
+from ..module import Buffer, Module, Parameter
+
+Schedule = Callable[[int], float]
+Parameters = Module | Iterable[Parameter | Mapping[str, Any]]
+
+
+class Group:
+    """Parameters that share a learning rate and a weight decay.
+
+    Attributes:
+        parameters: the parameters.
+        lr: a number or a schedule; assign it at any time.
+        weight_decay: pull towards 0.
+        rate: the cell with the rate of the current step.
+    """
+
+    def __init__(self, parameters: list[Parameter], lr: float | Schedule, weight_decay: float, where: str) -> None:
+        self.parameters, self.where = parameters, where
+        self.lr, self.weight_decay = lr, weight_decay
+        self.rate = Scalar(0.0)
+
+    @property
+    def lr(self) -> float | Schedule:
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float | Schedule) -> None:
+        if not callable(lr):
+            lr = float(lr)
+            if not lr >= 0:
+                raise ValueError(f"{self.where}: expected a learning rate >= 0, got {lr}")
+        self._lr = lr
+
+    def lr_at(self, iteration: int) -> float:
+        """The learning rate after so many steps."""
+        return self._lr(iteration) if callable(self._lr) else self._lr
+
+
+class Scalar(Buffer):
+    """A cell for one number that Python sets and compiled steps read; the same number is made an array only once."""
+
+    __slots__ = ("_number", "_array")
+
+    def __init__(self, number: float) -> None:
+        super().__init__(mx.array(number, dtype=mx.float32))
+        self._number, self._array = number, self._value
+
+    def set(self, number: float) -> None:
+        """Hold ``number``."""
+        if number != self._number:
+            self._number, self._array = number, mx.array(number, dtype=mx.float32)
+        self._value = self._array
+
+
+def at_least_0(name: str, **options: float) -> None:
+    """Raise a ValueError that names the first option below 0 (or NaN)."""
+    for option, number in options.items():
+        if not number >= 0:
+            raise ValueError(f"{name}: expected {option} >= 0, got {number}")
+
+
+def make_groups(model: Parameters, lr: float | Schedule, weight_decay: float, name: str) -> list[Group]:
+    """The groups that a user described, each parameter in exactly one."""
+    items: list[Any] = [model] if isinstance(model, Module) else list(model)
+    if not any(isinstance(item, Mapping) for item in items):
+        items = [{"params": model if isinstance(model, Module) else items}]
+    groups, seen = [], set()
+    for item in items:
+        if not isinstance(item, Mapping) or "params" not in item or set(item) - {"params", "lr", "weight_decay"}:
+            got = f"the keys {sorted(item)}" if isinstance(item, Mapping) else type(item).__name__
+            raise ValueError(f"{name}: expected groups {{'params': ..., 'lr': ..., 'weight_decay': ...}}, got {got}")
+        chosen = item["params"]
+        parameters = list(chosen.parameters() if isinstance(chosen, Module) else chosen)
+        if not parameters:
+            raise ValueError(f"{name}: expected parameters to optimize, got none")
+        for parameter in parameters:
+            if not isinstance(parameter, Parameter):
+                raise TypeError(f"{name}: expected parameters, got {type(parameter).__name__}")
+            if id(parameter) in seen:
+                raise ValueError(f"{name}: a parameter of shape {parameter.shape} was given twice")
+            seen.add(id(parameter))
+        decay = item.get("weight_decay", weight_decay)
+        at_least_0(name, weight_decay=decay)
+        groups.append(Group(parameters, item.get("lr", lr), decay, name))
+    return groups
