@@ -144,3 +144,28 @@ def test_activations_keep_their_size_through_all_layers(name):
     x = mx.array(normal(2, 64, 64, 3, seed=3).astype(np.float32))
     features = model["features"] if name == "vgg11" else model[:8]
     assert 0.3 < mx.sqrt((features(x) ** 2).mean()).item() < 30
+
+
+@pytest.mark.parametrize(
+    "name, size", [("lenet", (28, 28, 1)), ("toy_classifier", (9, 8, 3)), ("resnet18", (32, 32, 3))]
+)
+def test_models_survive_a_file_with_their_running_statistics(name, size, tmp_path):
+    model = getattr(models, name)()
+    x = mx.array(normal(2, *size, seed=3).astype(np.float32))
+    model(x)  # moves the running statistics
+    model.save(tmp_path / "model.safetensors")
+    again = mf.load(tmp_path / "model.safetensors")
+    assert mx.array_equal(again.eval()(x), model.eval()(x))
+
+
+def test_lenet_learns_a_batch_by_heart_compiled_or_not():
+    x, y = mx.array(normal(20, 28, 28, 1).astype(np.float32)), mx.arange(20) % 10
+    losses = []
+    for compile in (False, True):
+        mf.seed(0)
+        model = models.lenet()
+        optimizer = mf.SGD(model, lr=0.05, momentum=0.9)
+        options = dict(loss="cross_entropy", epochs=30, batch_size=20, shuffle=False, verbose=0)
+        losses.append(model.fit(x, y, optimizer=optimizer, compile=compile, **options).history["loss"])
+    assert losses[0][-1] < 0.5 * losses[0][0]
+    close(losses[1][:10], losses[0][:10], 1e-3)
