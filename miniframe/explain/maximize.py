@@ -92,11 +92,10 @@ def maximize_activation(
     history = []
     with untouched(model):
         model.eval()
-        start, _ = _activation_and_gradient(model, layer, channel, image)
+        start, _ = activation_and_gradient(model, layer, channel, image)
         for step in range(steps):
-            shift = tuple(rng.integers(-jitter, jitter + 1, size=2).tolist())
-            value, gradient = _activation_and_gradient(model, layer, channel, _moved(image, *shift))
-            gradient = _moved(gradient, -shift[0], -shift[1])
+            rows, columns = rng.integers(-jitter, jitter + 1, size=2).tolist()
+            value, gradient = activation_and_gradient(model, layer, channel, image, (rows, columns))
             size = mx.sqrt(mx.square(gradient).mean())
             image = image + rate * gradient / mx.maximum(size, 1e-12)
             image = mx.clip(image, 0, 1) if bounded else image
@@ -104,15 +103,16 @@ def maximize_activation(
                 image = _blurred(image, *smooth)
             history.append(value)
             mx.async_eval(image, value)
-        end, _ = _activation_and_gradient(model, layer, channel, image)
+        end, _ = activation_and_gradient(model, layer, channel, image)
         return Maximized(image[0], number(start), number(end), [number(value) for value in history])
 
 
-def _activation_and_gradient(
-    model: Module, layer: str | Module, channel: int, image: mx.array
+def activation_and_gradient(
+    model: Module, layer: str | Module, channel: int, image: mx.array, shift: tuple[int, int] = (0, 0)
 ) -> tuple[mx.array, mx.array]:
-    """The mean activation of a channel, and its gradient with respect to the image."""
-    source, output = run(model, image)
+    """The mean activation of a channel for the shifted image, and its gradient with respect to the unshifted one."""
+    rows, columns = shift
+    source, output = run(model, _moved(image, rows, columns))
     node = node_of(model, layer, output)
     channels = node.value.shape[-1]
     if not -channels <= channel < channels:
@@ -120,7 +120,8 @@ def _activation_and_gradient(
     activation = node.value[..., channel]
     pick = (mx.arange(channels) == channel % channels).astype(image.dtype) / activation.size
     node.backward(mx.broadcast_to(pick, node.value.shape))
-    return activation.mean(), source.grad if source.grad is not None else mx.zeros_like(image)
+    gradient = source.grad if source.grad is not None else mx.zeros_like(image)
+    return activation.mean(), _moved(gradient, -rows, -columns)
 
 
 def _blur_matrix(size: int, sigma: float) -> np.ndarray:
