@@ -116,3 +116,10 @@ def test_a_lesson_has_its_parts_in_order(lesson):
     number = int(lesson.stem.split("_")[1])
     assert exercises[:3] == [f"{number}.{i}" for i in (1, 2, 3)], f"{lesson.name}: exercises {exercises}"
     assert "$$" in text and "![" in text, f"{lesson.name}: no formula or no picture"
+
+
+@lessons
+def test_formulas_survive_markdown(lesson):
+    """A line of a formula that starts like a list or a heading becomes one on some code hosts."""
+    for formula in re.findall(r"^\$\$\n(.*?)^\$\$", lesson.read_text(), re.MULTILINE | re.DOTALL):
+        assert not re.search(r"^\s*([-+*>#=] |\d+\. )", formula, re.MULTILINE), f"{lesson.name}: {formula}"
