@@ -150,6 +150,15 @@ def test_the_weights_of_a_checkpoint_can_be_read(tmp_path):
     same({name: np.array(value) for name, value in snapshot.weights.items()}, weights(model))
 
 
+def test_a_checkpoint_never_holds_weights_that_are_not_finite(tmp_path):
+    model = mf.Linear(3, 2)
+    optimizer = mf.SGD(model, lr=3e38)  # the one step of the first epoch overflows, after a loss that is finite
+    with pytest.raises(mf.NonFiniteError, match="epoch 1"):
+        model.fit(100 * X, Y, loss="mse", optimizer=optimizer, batch_size=60, epochs=2, verbose=0, compile=False,
+                  checkpoint=tmp_path)  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
 def change(what, tmp_path):
     model, optimizer = make()
     options = {"checkpoint": tmp_path, "resume": True}
