@@ -10,6 +10,7 @@ from harness import by_differences, by_mx_grad, by_torch, close, normal
 
 import miniframe as mf
 from miniframe.layers.combine import Concatenate, Maximum, Minimum, Split, Stack, Where
+from miniframe.walk import add_grad
 
 BITS = np.array([[True, False, True], [False, False, True]])
 
@@ -116,3 +117,10 @@ def test_shapes_that_do_not_fit_are_errors(call, message):
 def test_an_array_instead_of_a_list_is_an_error():
     with pytest.raises(TypeError, match="concatenate: expected a list of arrays or nodes"):
         mf.concatenate(mx.zeros((2, 3)))
+
+
+def test_gradients_of_several_outputs_add_up_place_by_place():
+    node = mf.Node((mx.ones(2), mx.ones(3)))
+    for grad in ((mx.ones(2), None), (mx.ones(2), mx.ones(3)), (None, mx.ones(3))):
+        add_grad(node, grad)
+    assert [g.tolist() for g in node.grad] == [[2, 2], [2, 2, 2]]
