@@ -62,6 +62,7 @@ def copy_pages() -> None:
     for path in pictures:
         shutil.copy(path, PAGES / "figures")
     shutil.copy(ROOT / "LICENSE", PAGES / "LICENSE")
+    (PAGES / "wide.css").write_text(".md-grid { max-width: 84rem; }\n")  # room for lines of 120 characters
 
 
 def reference() -> list[dict[str, list]]:
@@ -106,6 +107,7 @@ def settings() -> dict:
             "palette": schemes,
             "features": ["navigation.tabs", "navigation.footer", "content.code.copy", "search.highlight"],
         },
+        "extra_css": ["wide.css"],
         "plugins": ["search", {"mkdocstrings": {"handlers": {"python": {"paths": [str(ROOT)], **python}}}}],
         "markdown_extensions": ["tables", "toc", "pymdownx.highlight", {"pymdownx.superfences": mermaid}],
         "nav": [
