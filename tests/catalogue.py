@@ -14,7 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.layers import arithmetic, combine
+from miniframe.layers import arithmetic, combine, reductions
 
 Rng = np.random.Generator
 
@@ -73,9 +73,9 @@ CASES: dict[str, Case] = {
     "Exp": Case(arithmetic.Exp, TABLE),
     "Log": Case(arithmetic.Log, positive((2, 3))),
     "Sqrt": Case(arithmetic.Sqrt, positive((2, 3))),
-    "Sum": Case(lambda: arithmetic.Sum(0), TABLE),
-    "Mean": Case(lambda: arithmetic.Mean(1, keepdims=True), TABLE),
-    "Max": Case(lambda: arithmetic.Max(1), TABLE),
+    "Sum": Case(lambda: reductions.Sum(0), TABLE),
+    "Mean": Case(lambda: reductions.Mean(1, keepdims=True), TABLE),
+    "Max": Case(lambda: reductions.Max(1), TABLE),
     "Index": Case(lambda: arithmetic.Index((slice(None), slice(1, 3))), TABLE),
     "ReshapeTo": Case(lambda: arithmetic.ReshapeTo((3, 2)), TABLE),
     "Transpose": Case(arithmetic.Transpose, TABLE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
@@ -75,6 +75,12 @@ def check_gradients(
         return report
 
 
+def random_upstream(seed: int, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """The upstream gradients of a check: normal numbers, but not those of inputs drawn from the same seed."""
+    rng = np.random.default_rng([seed, 1])
+    return [rng.normal(size=shape) for shape in shapes]
+
+
 class Check:
     """One check: the function to differentiate, its gradient by hand, and its gradient by differences."""
 
@@ -102,8 +108,7 @@ class Check:
                 f"check_gradients({module.title()}): forward changes its input in place; "
                 "a += b on arrays changes the array that others hold, write a = a + b"
             )
-        rng = np.random.default_rng(seed)
-        self.upstream = [mx.array(rng.normal(size=y.shape), dtype=mx.float64) for y in self.outputs]
+        self.upstream = [mx.array(y, dtype=mx.float64) for y in random_upstream(seed, [y.shape for y in self.outputs])]
 
     # ---------------------------------------------------------------- the function and its gradient by hand
 

@@ -225,4 +225,7 @@ def batch_samples(batch: Batch) -> int:
 
 def batch_bytes(batch: Batch) -> int:
     """The memory that a batch takes."""
-    return sum(batch_bytes(part) if isinstance(part, tuple) else part.nbytes for part in batch)
+    total = 0
+    for part in batch:
+        total += batch_bytes(part) if isinstance(part, tuple) else part.nbytes
+    return total

@@ -52,6 +52,8 @@ class Watch:
 
     def look(self) -> None:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
+        if self._done:
+            mx.eval(self._done[-1][3])  # wait once, for the last, instead of once for each
         for index, (_, _, _, loss) in enumerate(self._done):
             if not math.isfinite(number(loss)):
                 self._explain(index, f"loss became {number(loss)}")
