@@ -117,6 +117,7 @@ class Loop:
             if begins:
                 self.hooks.call("on_batch_begin", done - 1, {})
             value, prediction = self.step(*batch)
+            self.step.last_batch = batch
             loss.add(value, 1 if summed else batch_samples(batch))
             self.watch.note(epoch, done - 1, batch, value)
             if self.measures or ends:
@@ -132,8 +133,6 @@ class Loop:
                 last_look, shown = time.perf_counter(), done
             if self.ranks.any(self.interrupted() or model.stop_training, ask=due):
                 break
-        if done:
-            self.step.last_batch = batch
         self.watch.look()
         self.progress.update(epoch, done - shown)
         return {"loss": means.pop("loss").value(), **joined(means, self.ranks)}
