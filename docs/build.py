@@ -27,7 +27,8 @@ def mathml(match: re.Match) -> str:
     """One formula, on a line of its own or within one."""
     block, inline = match.groups()
     words = convert((block or inline).strip(), display="block" if block else "inline")
-    return re.sub(r"\s*\n\s*", " ", words)
+    words = re.sub(r"\s*\n\s*", " ", words)
+    return words if block else f"<span>{words}</span>"  # Markdown takes <math> at the start of a line for a paragraph
 
 
 def with_formulas(text: str) -> str:
