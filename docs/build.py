@@ -28,7 +28,8 @@ def mathml(match: re.Match) -> str:
     block, inline = match.groups()
     words = convert((block or inline).strip(), display="block" if block else "inline")
     words = re.sub(r"\s*\n\s*", " ", words)
-    return words if block else f"<span>{words}</span>"  # Markdown takes <math> at the start of a line for a paragraph
+    # bare <math> would be a paragraph of its own wherever it begins a line, and too wide for a narrow screen
+    return f'<div class="formula">{words}</div>' if block else f"<span>{words}</span>"
 
 
 def with_formulas(text: str) -> str:
@@ -63,7 +64,10 @@ def copy_pages() -> None:
     for path in pictures:
         shutil.copy(path, PAGES / "figures")
     shutil.copy(ROOT / "LICENSE", PAGES / "LICENSE")
-    (PAGES / "wide.css").write_text(".md-grid { max-width: 84rem; }\n")  # room for lines of 120 characters
+    style = """.md-grid { max-width: 84rem; } /* room for lines of 120 characters */
+.formula { overflow: auto hidden; padding: 0.5em 0; }
+"""
+    (PAGES / "wide.css").write_text(style)
 
 
 def reference() -> list[dict[str, list]]:
