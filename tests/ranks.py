@@ -84,13 +84,13 @@ def same(folder: Path) -> None:
         results[name] = weights(model)
         results.update({f"{name}: {key}": np.array(values) for key, values in history.history.items()})
     counted, send = [], mf.distributed.Team.sum
-    mf.distributed.Team.sum = lambda *args: counted.append(1) or send(*args)  # type: ignore
+    mf.distributed.Team.sum = lambda *args: counted.append(1) or send(*args)
     model = network()
     train(model, mf.MSELoss(), 60, epochs=0)
     before = len(counted)
     train(model, mf.MSELoss(), 60, epochs=1)
     results["messages"] = np.array(len(counted) - 2 * before)
-    mf.distributed.Team.sum = send  # type: ignore
+    mf.distributed.Team.sum = send
     for epochs, resume in ((2, False), (3, True)):
         model = network(seed=epochs)
         log = mf.CSVLogger(folder / f"log_{epochs}.csv")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -155,5 +155,3 @@ class Loop:
         if self.ranks.size == 1:
             return time.perf_counter() - last_look > LOOK_EVERY or self.watch.nbytes > LOOK_BYTES
         return done % LOOK_TOGETHER == 0
-
-    interrupted: Callable[[], bool] = staticmethod(lambda: False)
