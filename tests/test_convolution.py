@@ -115,8 +115,8 @@ def test_adding_shifted_pieces_is_the_adjoint_of_shifting():
         x = mx.array(normal(2, 7, 8, 3).astype(np.float32))
         views = window.shifted(x)
         (n, oh, ow, c), (kh, kw) = views[0].shape, window.kernel
-        shares = mx.array(normal(n, oh, kh, ow, kw, c, seed=1).astype(np.float32))
-        there = sum((view * shares[:, :, k // kw, :, k % kw]).sum() for k, view in enumerate(views))
+        shares = mx.array(normal(kh, n, oh, ow, kw, c, seed=1).astype(np.float32))
+        there = sum((view * shares[k // kw, :, :, :, k % kw]).sum() for k, view in enumerate(views))
         back = (x * window.add_shifted(shares, 7, 8)).sum()
         close(there, back)
 

@@ -42,7 +42,7 @@ class ReLU(Module):
 
     def backward(self, grad_output: mx.array) -> mx.array:
         y = self.saved
-        return grad_output * (y > 0)
+        return grad_output * mx.sign(y)
 
 
 class LeakyReLU(Module):

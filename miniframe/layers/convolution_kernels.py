@@ -5,7 +5,9 @@ convolution is a matrix product, and so are its two derivatives:
 
     Y = X Wᵀ          dW = dYᵀ X          dX = dY W, every window's share added where the window lay
 
-Which form is fastest was found by measuring; all of them give the same numbers.
+Which form is fastest was found by measuring; all of them give the same numbers. With few channels, most of the time
+goes into moving pixels. Then a few windows that are neighbours in a row are taken as one wider window with so many
+times the filters (``neighbours``): the pixels that they share are moved once, and some products are with zero.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from .windows import Pair, Window
 # From so many channels and windows on, products of shifted views beat moving one product's results.
 WIDE, MANY = 32, 500
 NARROW = 16  # channels below which a bias is added to whole rows of pixels
+MOVE = 64  # floating-point operations of a product in the time that moving one number takes
+GAIN = 0.85  # the share of the cost that may remain for neighbours to be worth it
 
 
 class _Vectorizing:
@@ -53,10 +57,15 @@ def convolve(x: mx.array, weight: mx.array, window: Window, groups: int = 1) -> 
     """Y = X Wᵀ. (N, H, W, C), (O, KH, KW, C / groups) -> (N, OH, OW, O)."""
     if x.dtype == mx.float64 or _slow_in_mlx(window, groups):  # MLX rounds float64 to single precision
         return _by_rows(x, weight, window, groups)
+    oh, ow = window.output_size(*x.shape[1:3])
+    count = neighbours(ow, weight.shape, window, groups)
+    if count > 1:
+        weight, window = _joined(weight, window, count), window.joined(count)
     (top, bottom), (left, right) = window.padding
-    return mx.conv_general(
+    y = mx.conv_general(
         x, weight, window.stride, ([top, left], [bottom, right]), kernel_dilation=window.dilation, groups=groups
     )
+    return y.reshape(x.shape[0], oh, ow, -1)
 
 
 def add_bias(y: mx.array, bias: mx.array) -> mx.array:
@@ -94,19 +103,26 @@ def group_first(rows: mx.array, window: Window, groups: int) -> mx.array:
 
 def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1) -> mx.array:
     """dW = dYᵀ X. (N, H, W, C), (N, OH, OW, O) -> (O, KH, KW, C / groups)."""
-    rows = group_first(windows_as_rows(x, window), window, groups)
-    grads = grad.reshape(-1, groups, grad.shape[-1] // groups).transpose(1, 2, 0)
-    return (grads @ rows).reshape(grad.shape[-1], *window.kernel, x.shape[-1] // groups)
+    shape = (grad.shape[-1], *window.kernel, x.shape[-1] // groups)
+    count = neighbours(grad.shape[2], shape, window, groups)
+    rows = group_first(windows_as_rows(x, window.joined(count)), window.joined(count), groups)
+    grads = grad.reshape(-1, groups, count * shape[0] // groups).transpose(1, 2, 0)
+    return _parted(grads @ rows, shape, window, count) if count > 1 else (grads @ rows).reshape(shape)
 
 
 def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair, groups: int = 1) -> mx.array:
     """dX = dY W, added up. (N, OH, OW, O), (O, KH, KW, C / groups) -> (N, *size, C)."""
-    (n, oh, ow, o), (kh, kw, c) = grad.shape, weight.shape[1:]
+    (n, oh, ow, o), c = grad.shape, weight.shape[-1]
     if window.stride == (1, 1) and groups == 1 and c >= WIDE and n * oh * ow >= MANY:
         return _gathered(grad, weight, window, size)
-    grads = grad.reshape(-1, groups, o // groups).swapaxes(0, 1)  # (groups, windows, O / groups)
-    shares = (grads @ weight.reshape(groups, o // groups, -1)).reshape(groups, n, oh, ow, kh, kw, c)
-    shares = shares.transpose(1, 2, 4, 3, 5, 0, 6).reshape(n, oh, kh, ow, kw, groups * c)
+    count = neighbours(ow, weight.shape, window, groups)
+    if count > 1:
+        weight, window, ow, o = _joined(weight, window, count), window.joined(count), ow // count, count * o
+    kh, kw = window.kernel
+    grads = grad.reshape(-1, groups, 1, o // groups).transpose(1, 2, 0, 3)  # (groups, 1, windows, O / groups)
+    filters = weight.reshape(groups, o // groups, kh, kw * c).swapaxes(1, 2)  # a product for each row of the window
+    shares = (grads @ filters).reshape(groups, kh, n, oh, ow, kw, c)
+    shares = shares.transpose(1, 2, 3, 4, 5, 0, 6).reshape(kh, n, oh, ow, kw, groups * c)
     return window.add_shifted(shares, *size)
 
 
@@ -128,3 +144,37 @@ def _gathered(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> m
         image = mx.addmm(image, pixels[start : start + count], filters)
     (top, _), (left, _) = window.padding
     return image.reshape(n, rows, columns, c)[:, top : top + size[0], left : left + size[1]]
+
+
+def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: int) -> int:
+    """How many neighbouring windows to join, of so many in a row: a divisor of their number, 1 for none.
+
+    Joining B windows moves (KW + (B - 1) s) / B columns for each instead of KW, and multiplies each number moved by
+    B O filters instead of O.
+    """
+    o, _, kw, _ = weight
+    if groups > 1 or window.dilation != (1, 1) or _Vectorizing.on or mx.default_device() != mx.Device(mx.cpu):
+        return 1
+
+    def cost(count: int) -> float:
+        return (kw + (count - 1) * window.stride[1]) / count * (MOVE + 2 * count * o)
+
+    best = min((count for count in range(1, windows + 1) if windows % count == 0), key=cost)
+    return best if cost(best) < GAIN * cost(1) else 1
+
+
+def _joined(weight: mx.array, window: Window, count: int) -> mx.array:
+    """The filters of the joined window: (O, KH, KW, C) -> (count O, KH, KW + (count - 1) s, C), each shifted by s."""
+    step = window.stride[1]
+    shifted = [mx.pad(weight, [(0, 0), (0, 0), (k * step, (count - 1 - k) * step), (0, 0)]) for k in range(count)]
+    return mx.concatenate(shifted)
+
+
+def _parted(grad: mx.array, shape: tuple[int, ...], window: Window, count: int) -> mx.array:
+    """The adjoint of ``_joined``: what reached the shifted filters, added up in one of their ``shape``."""
+    kw, step = shape[2], window.stride[1]
+    parts = grad.reshape(count, shape[0], *window.joined(count).kernel, shape[3])
+    total = parts[0, :, :, :kw]
+    for k in range(1, count):
+        total = total + parts[k, :, :, k * step : k * step + kw]
+    return total

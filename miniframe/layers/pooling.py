@@ -8,6 +8,7 @@ import mlx.core as mx
 
 from ..module import Module
 from .convolution import check_image
+from .convolution_kernels import NARROW
 from .windows import Pair, Window, pair, times
 
 
@@ -33,11 +34,6 @@ class _Pool2d(Module):
         check_image(self, x)
         if min(self.window.output_size(*x.shape[1:3])) < 1:
             raise self.wrong(f"an image of at least {times(self.window.span)} pixels with its padding", x)
-
-
-def for_each_position(x: mx.array) -> mx.array:
-    """(N, OH, OW, C) -> (N, OH, 1, OW, 1, C), to be combined with something for each position of the window."""
-    return x[:, :, None, :, None]
 
 
 class MaxPool2d(_Pool2d):
@@ -74,10 +70,15 @@ class MaxPool2d(_Pool2d):
         return y
 
     def backward(self, grad_output: mx.array) -> mx.array:
-        winner, (_, height, width, _) = self.saved
-        positions = mx.arange(math.prod(self.window.kernel), dtype=mx.uint16).reshape(self.window.kernel)
-        shares = for_each_position(grad_output) * (for_each_position(winner) == positions[:, None, :, None])
-        return self.window.add_shifted(shares, height, width)
+        winner, (_, height, width, channels) = self.saved
+        position = mx.arange(math.prod(self.window.kernel), dtype=mx.uint16).reshape(*self.window.kernel, 1, 1, 1, 1)
+        if channels < NARROW:  # compare whole images with each position: long loops, but the shares move afterwards
+            shares = (grad_output * (winner == position)).transpose(0, 2, 3, 4, 1, 5)
+        else:  # the shares arise where they belong
+            position = position.reshape(self.window.kernel)[:, None, :, None]
+            share = grad_output[:, :, None, :, None] * (winner[:, :, None, :, None] == position)
+            shares = share.transpose(2, 0, 1, 3, 4, 5)
+        return self.window.add_shifted(shares, height, width)  # from (KH, N, OH, OW, KW, C)
 
 
 class AvgPool2d(_Pool2d):
@@ -109,7 +110,7 @@ class AvgPool2d(_Pool2d):
         n, height, width, c = self.saved
         _, oh, ow, _ = grad_output.shape
         kh, kw = self.window.kernel
-        shares = mx.broadcast_to(for_each_position(grad_output / (kh * kw)), (n, oh, kh, ow, kw, c))
+        shares = mx.broadcast_to(grad_output[:, :, :, None] / (kh * kw), (kh, n, oh, ow, kw, c))
         return self.window.add_shifted(shares, height, width)
 
 

@@ -8,7 +8,7 @@ them is added up where it came from by ``add_shifted``, the adjoint.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -79,6 +79,11 @@ class Window:
     def padded_size(self, height: int, width: int) -> Pair:
         return height + sum(self.padding[0]), width + sum(self.padding[1])
 
+    def joined(self, count: int) -> Window:
+        """So many neighbours in a row (without dilation) as one window, which then moves so many steps at once."""
+        (kh, kw), (sv, sh) = self.kernel, self.stride
+        return replace(self, kernel=(kh, kw + (count - 1) * sh), stride=(sv, count * sh))
+
     def pad(self, x: mx.array, value: float = 0) -> mx.array:
         return mx.pad(x, [(0, 0), *self.padding, (0, 0)], constant_values=value) if self.padded else x
 
@@ -96,41 +101,59 @@ class Window:
     def add_shifted(self, shares: mx.array, height: int, width: int) -> mx.array:
         """The adjoint of ``shifted``: what every window sends back, each share added to the pixel it came from.
 
-        Rows and columns are treated one after the other, so that KH + KW pieces are moved instead of KH KW.
+        Columns and rows are treated one after the other, so that KW + KH pieces are moved instead of KH KW.
 
         Args:
-            shares: (N, OH, KH, OW, KW, C), for each window and each of its positions.
+            shares: (KH, N, OH, OW, KW, C), for each row of the window's positions, each window and each column.
             height, width: of the image, without the padding.
         """
-        rows, columns = self.padded_size(height, width)
-        stripes = _add_overlapping(shares, 3, self.stride[1], self.dilation[1], columns)  # (N, OH, KH, W, C)
-        image = _add_overlapping(stripes, 1, self.stride[0], self.dilation[0], rows)  # (N, H, W, C)
+        (rows, columns), (sv, sh), (dv, dh) = self.padded_size(height, width), self.stride, self.dilation
+        kh, n, oh, ow, kw, c = shares.shape
+        if self.kernel == self.stride and self.dilation == (1, 1):  # the windows lie side by side
+            image = shares.transpose(1, 2, 0, 3, 4, 5).reshape(n, oh * kh, ow * kw, c)
+            image = mx.pad(image, [(0, 0), (0, rows - oh * kh), (0, columns - ow * kw), (0, 0)])
+        else:
+            blocks = _blocks(shares.reshape(-1, ow, kw, c), 2, sh, dh)  # (KH N OH, OW, Q, sh, C)
+            pieces = [blocks[:, :, k].reshape(-1, ow, sh * c) for k in range(blocks.shape[2])]
+            stripes = _overlay(pieces, dh if sh == 1 else 1, sh, columns)  # (KH N OH, W, C)
+            blocks = _blocks(stripes.reshape(kh, n, oh, -1), 0, sv, dv)  # (Q, sv, N, OH, W C)
+            pieces = [block.transpose(1, 2, 0, 3).reshape(n, oh, -1) for block in blocks]
+            image = _overlay(pieces, dv if sv == 1 else 1, sv, rows).reshape(n, rows, columns, c)
         top, left = self.padding[0][0], self.padding[1][0]
         return image[:, top : top + height, left : left + width] if self.padded else image
 
 
-def _add_overlapping(shares: mx.array, axis: int, stride: int, dilation: int, length: int) -> mx.array:
-    """Lay windows of K positions over a line in steps of ``stride`` and add where they overlap.
+def _blocks(shares: mx.array, axis: int, stride: int, dilation: int) -> mx.array:
+    """(..., K, ...) -> (..., Q, stride, ...): the window's positions in blocks as long as its step.
 
-    A window that moves in steps of s touches, from one position, only every s-th pixel. So the line falls into s
-    coarser ones, each the sum of a few shifted pieces; in the end they are interleaved.
-
-    Shapes: (..., count, K, ...) with count at ``axis`` -> (..., length, ...).
+    A dilated window with a step above 1 is filled up with zeros to one without gaps first; so is the last block.
     """
-    count, positions = shares.shape[axis : axis + 2]
-    if positions == stride and dilation == 1:  # windows lie side by side
-        return _fit(_merge(shares, axis), axis, length)
-    coarse = -(-length // stride)
-    lines: dict[int, mx.array] = {}
-    for k in range(positions):
-        shift, phase = divmod(k * dilation, stride)
-        piece = _fit(shares[(slice(None),) * (axis + 1) + (k,)], axis, coarse, shift)
-        lines[phase] = lines[phase] + piece if phase in lines else piece
-    if stride == 1:
-        return lines[0]
-    empty = mx.zeros_like(lines[0])
-    together = mx.stack([lines.get(phase, empty) for phase in range(stride)], axis=axis + 1)
-    return _fit(_merge(together, axis), axis, length)
+    span = shares.shape[axis]
+    if dilation > 1 and stride > 1:
+        span = dilation * (span - 1) + 1
+        gaps = mx.zeros_like(shares)
+        shares = _merge(mx.stack([shares] + [gaps] * (dilation - 1), axis=axis + 1), axis)
+    count = -(-span // stride)
+    shares = _fit(shares, axis, count * stride)
+    return shares.reshape(*shares.shape[:axis], count, stride, *shares.shape[axis + 1 :])
+
+
+def _overlay(pieces: list[mx.array], step: int, stride: int, length: int) -> mx.array:
+    """Lay windows over a line, piece by piece, each ``step`` blocks further than the one before, and add.
+
+    Arrays of three axes, as MLX moves those much faster than arrays of more.
+
+    Shapes: Q pieces (lines, count, stride C) -> (lines, length, C).
+    """
+    lines, count, pixels = pieces[0].shape
+    if count == 1 and step == 1:  # a single window: its blocks follow each other
+        line = mx.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
+    else:
+        whole = -(-length // stride)
+        line = _fit(pieces[0], 1, whole)
+        for k, piece in enumerate(pieces[1:], start=1):
+            line = line + _fit(piece, 1, whole, start=k * step)
+    return _fit(line.reshape(lines, -1, pixels // stride), 1, length)
 
 
 def _merge(x: mx.array, axis: int) -> mx.array:
