@@ -31,6 +31,7 @@ import torch  # noqa: E402
 
 import miniframe as mf  # noqa: E402
 from miniframe.models.vgg import VGG16 as STAGES  # noqa: E402
+from miniframe.training.split import SplitStep, pays  # noqa: E402
 from miniframe.training.step import Step  # noqa: E402
 
 clock = time.process_time if ONE_CORE else time.perf_counter
@@ -95,7 +96,8 @@ def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(100, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, size=100)
     x, y = mx.array(images), mx.array(labels.astype(np.int32))
-    step = Step(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.01, momentum=0.9))
+    own_loss, own_optimizer = mf.CrossEntropyLoss(), mf.SGD(model, lr=0.01, momentum=0.9)
+    step = (SplitStep if pays(model, own_loss) else Step)(model, own_loss, own_optimizer)  # as fit chooses
 
     tx, ty = torch.tensor(images.transpose(0, 3, 1, 2).copy()), torch.tensor(labels)
     loss, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.SGD(twin.parameters(), lr=0.01, momentum=0.9)
@@ -106,8 +108,9 @@ def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[
         optimizer.step()
 
     def own_step() -> None:
-        mx.eval(step(x, y))
-        mx.eval([p.value for p in model.parameters()])
+        with step.threads():
+            mx.eval(step(x, y))
+            mx.eval([p.value for p in model.parameters()])
 
     return take_turns({"miniframe": own_step, "torch": torch_step}, rounds, repeat=10)
 

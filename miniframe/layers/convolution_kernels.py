@@ -59,13 +59,13 @@ def convolve(x: mx.array, weight: mx.array, window: Window, groups: int = 1) -> 
         return _by_rows(x, weight, window, groups)
     oh, ow = window.output_size(*x.shape[1:3])
     count = neighbours(ow, weight.shape, window, groups)
-    if count > 1:
-        weight, window = _joined(weight, window, count), window.joined(count)
+    if count > 1:  # rows, as the weight gradient takes them: a compiled step makes them once for both
+        rows, filters = windows_as_rows(x, window.joined(count)), _joined(weight, window, count)
+        return (rows @ filters.reshape(filters.shape[0], -1).T).reshape(x.shape[0], oh, ow, -1)
     (top, bottom), (left, right) = window.padding
-    y = mx.conv_general(
+    return mx.conv_general(
         x, weight, window.stride, ([top, left], [bottom, right]), kernel_dilation=window.dilation, groups=groups
     )
-    return y.reshape(x.shape[0], oh, ow, -1)
 
 
 def add_bias(y: mx.array, bias: mx.array) -> mx.array:

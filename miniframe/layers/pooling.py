@@ -61,16 +61,21 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: mx.array) -> mx.array:
         self.check(x)
-        y, *others = self.window.shifted(x, fill=-math.inf)
+        views = self.window.shifted(x, fill=-math.inf)
+        shape = views[0].shape
+        if shape[-1] < NARROW:  # short loops over strided views are slow, so the pixels are copied first
+            views = [view.reshape(-1) for view in views]
+        y, *others = views
         winner = mx.zeros(y.shape, dtype=mx.uint16)  # which position of the window holds y
         for k, pixels in enumerate(others, start=1):
             winner = mx.maximum(winner, (pixels > y) * mx.array(k, dtype=mx.uint16))  # k grows: the latest is largest
             y = mx.maximum(y, pixels)
-        self.saved = winner, x.shape
-        return y
+        self.saved = winner.reshape(-1), shape, x.shape  # the reshape keeps mx.compile from finding it again each time
+        return y.reshape(shape)
 
     def backward(self, grad_output: mx.array) -> mx.array:
-        winner, (_, height, width, channels) = self.saved
+        winner, shape, (_, height, width, channels) = self.saved
+        winner = winner.reshape(shape)
         position = mx.arange(math.prod(self.window.kernel), dtype=mx.uint16).reshape(*self.window.kernel, 1, 1, 1, 1)
         if channels < NARROW:  # compare whole images with each position: long loops, but the shares move afterwards
             shares = (grad_output * (winner == position)).transpose(0, 2, 3, 4, 1, 5)

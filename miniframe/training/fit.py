@@ -199,10 +199,12 @@ def _weights(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | Non
 def _step(ranks: Team, model: Any, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Any:
     """The training step of a process by itself or, among several ranks, of one that starts where rank 0 is."""
     from .parallel import ParallelStep
+    from .split import SplitStep, pays
     from .step import Step
 
     if ranks.size == 1:
-        return Step(model, loss, optimizer, compile, keep_prediction)
+        kind = SplitStep if compile and pays(model, loss) else Step
+        return kind(model, loss, optimizer, compile, keep_prediction)
     step = ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction)
     ranks.must_agree({"the number of weights and state arrays": len(step.cells)})
     ranks.share(step.cells)

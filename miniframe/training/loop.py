@@ -83,7 +83,7 @@ class Loop:
         """One pass over the data, validation, and what belongs after them; returns the epoch's numbers."""
         self.hooks.call("on_epoch_begin", epoch, {})
         rng = np.random.default_rng([self.seed, epoch]) if self.shuffle else None
-        with closing(self.data.epoch(self.batch_size, rng)) as batches:
+        with closing(self.data.epoch(self.batch_size, rng)) as batches, self.step.threads():
             logs = self.batches(epoch, batches)
         if self.ranks.any(self.interrupted()):
             self.history.interrupted = True

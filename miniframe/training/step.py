@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import mlx.core as mx
@@ -126,6 +127,10 @@ class Step:
         if self._draws:
             random.set_state(before)
             self._compiled = mx.compile(self._run, inputs=[mx.random.state], outputs=[mx.random.state])
+
+    def threads(self) -> AbstractContextManager[None]:
+        """What an epoch of steps runs in: here nothing; for a step in parts, how many threads a product may use."""
+        return nullcontext()
 
     def gradients(self, *batch: Any) -> tuple[mx.array, Any]:
         """Forward and backward of a batch: loss and prediction; the gradients are left in the parameters."""

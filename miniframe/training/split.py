@@ -1,0 +1,92 @@
+"""A training step on all cores of a CPU: the batch in parts, each computed by a core of its own.
+
+On the CPU, MLX runs the operations of one stream one after the other, and only matrix products use several cores. In a
+convolutional network most of the time goes into moving pixels, on a single core. So a batch is split, and each part
+goes forward and backward on a stream of its own. With n_r of the n samples in part r, the gradient of the mean loss is
+g = Σ_r (n_r / n) g_r, the same to rounding.
+
+Only models are split in which no sample sees another, and which draw no random numbers, so that splitting cannot be
+noticed. ``MINIFRAME_SPLIT=0`` in the environment switches it off.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+import mlx.core as mx
+
+from .. import fast_blas, layers, losses
+from ..losses import Loss
+from ..module import Module
+from ..sequential import Sequential
+from .data import batch_samples
+from .step import Step, forward_backward
+
+LEAST = 16  # samples in a part
+
+# Layers that treat every sample by itself; of classes derived from them nothing is known.
+APART = {
+    Sequential, layers.Residual, layers.Linear, layers.Flatten, layers.Identity,
+    layers.Conv2d, layers.ConvTranspose2d, layers.MaxPool2d, layers.AvgPool2d, layers.GlobalAvgPool2d,
+    layers.AdaptiveAvgPool2d, layers.ZeroPad2d, layers.Upsample2d, layers.LayerNorm, layers.GroupNorm,
+    layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Sigmoid, layers.Tanh, layers.GELU, layers.SiLU, layers.Softplus,
+}  # fmt: skip
+CONVOLUTIONS = (layers.Conv2d, layers.ConvTranspose2d)
+
+
+def pays(model: Module, loss: Loss) -> bool:
+    """Whether a step of this model is the same, and faster, with the batch in parts.
+
+    >>> from miniframe import Conv2d, Linear, MSELoss, Sequential
+    >>> pays(Sequential(Linear(2, 3)), MSELoss())
+    False
+    """
+    inside = list(model.modules())
+    return (
+        mx.default_device() == mx.Device(mx.cpu)
+        and cores() > 1
+        and os.environ.get("MINIFRAME_SPLIT", "1") != "0"
+        and any(isinstance(module, CONVOLUTIONS) for module in inside)
+        and all(type(module) in APART for module in inside)
+        and type(loss).__module__ == losses.__name__
+    )
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def streams(count: int) -> list[mx.Stream]:
+    """So many queues of operations, each of which MLX runs on a thread of its own; the default one is the first."""
+    return [mx.default_stream(mx.cpu), *(mx.new_stream(mx.cpu) for _ in range(count - 1))]
+
+
+class SplitStep(Step):
+    """A Step that computes the parts of a batch at the same time. Arguments are those of Step."""
+
+    def threads(self) -> AbstractContextManager[None]:
+        return fast_blas.one_thread()  # the other cores are busy with the other parts
+
+    def gradients(self, *batch: Any) -> tuple[mx.array, Any]:
+        """Forward and backward of the parts, then the sums of their gradients."""
+        samples = batch_samples(batch)
+        count = min(cores(), samples // LEAST)
+        if count < 2 or isinstance(batch[0], tuple):
+            return super().gradients(*batch)
+        ends = [samples * k // count for k in range(count + 1)]
+        found = []
+        for stream, start, stop in zip(streams(count), ends, ends[1:]):
+            share = (stop - start) / samples if self.loss.reduction == "mean" else 1.0
+            with mx.stream(stream):
+                value, prediction = forward_backward(self.model, self.loss, *(array[start:stop] for array in batch))
+                learned = [p for p in self.optimizer.parameters if p.grad is not None]
+                found.append(([value * share, *(p.grad * share for p in learned)], prediction))
+        value, *grads = [sum(parts[1:], parts[0]) for parts in zip(*(part for part, _ in found))]
+        for parameter, grad in zip(learned, grads):
+            parameter.grad = grad
+        return value, mx.concatenate([prediction for _, prediction in found]) if self.keep_prediction else None
