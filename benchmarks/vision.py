@@ -31,8 +31,10 @@ import torch  # noqa: E402
 
 import miniframe as mf  # noqa: E402
 from miniframe.models.vgg import VGG16 as STAGES  # noqa: E402
-from miniframe.training.split import SplitStep, pays  # noqa: E402
+from miniframe.training.cores import StepInParts, pays  # noqa: E402
 from miniframe.training.step import Step  # noqa: E402
+
+STEPS = 10
 
 clock = time.process_time if ONE_CORE else time.perf_counter
 Run = Callable[[], object]
@@ -51,18 +53,17 @@ VGG16 = {
 }
 
 
-def take_turns(runs: dict[str, Run], rounds: int, repeat: int = 1) -> dict[str, float]:
-    """Milliseconds of each run: the median over rounds, in each of which all have a turn of ``repeat`` runs."""
+def take_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
+    """Milliseconds of each run: the median over rounds, in each of which all have a turn."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
         for name in list(runs) if turn % 2 else list(reversed(runs)):
             time.sleep(0.01)  # the other's threads go to sleep
             runs[name]()
             start = clock()
-            for _ in range(repeat):
-                runs[name]()
+            runs[name]()
             if turn:  # the first round warms up
-                times[name].append((clock() - start) / repeat * 1e3)
+                times[name].append((clock() - start) * 1e3)
     medians = {name: statistics.median(values) for name, values in times.items()}
     return {**medians, "ratio": medians["miniframe"] / medians["torch"]}
 
@@ -92,27 +93,30 @@ def torch_wide_lenet() -> torch.nn.Module:
 
 
 def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[str, float]:
-    """One step on 100 images 28x28x1: forward, cross-entropy, backward, SGD with momentum."""
+    """One of ten steps on 100 images 28x28x1: forward, cross-entropy, backward, SGD with momentum."""
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(100, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, size=100)
     x, y = mx.array(images), mx.array(labels.astype(np.int32))
     own_loss, own_optimizer = mf.CrossEntropyLoss(), mf.SGD(model, lr=0.01, momentum=0.9)
-    step = (SplitStep if pays(model, own_loss) else Step)(model, own_loss, own_optimizer)  # as fit chooses
+    step = (StepInParts if pays(model, own_loss) else Step)(model, own_loss, own_optimizer)  # as fit chooses
 
     tx, ty = torch.tensor(images.transpose(0, 3, 1, 2).copy()), torch.tensor(labels)
     loss, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.SGD(twin.parameters(), lr=0.01, momentum=0.9)
 
-    def torch_step() -> None:
-        optimizer.zero_grad()
-        loss(twin(tx), ty).backward()
-        optimizer.step()
+    def torch_steps() -> None:
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss(twin(tx), ty).backward()
+            optimizer.step()
 
-    def own_step() -> None:
+    def own_steps() -> None:
         with step.threads():
-            mx.eval(step(x, y))
-            mx.eval([p.value for p in model.parameters()])
+            for _ in range(STEPS):
+                value, _ = step(x, y)  # starts the step, as in fit, which looks at its losses now and then
+            mx.eval(value, [p.value for p in model.parameters()])
 
-    return take_turns({"miniframe": own_step, "torch": torch_step}, rounds, repeat=10)
+    times = take_turns({"miniframe": own_steps, "torch": torch_steps}, rounds)
+    return {"miniframe": times["miniframe"] / STEPS, "torch": times["torch"] / STEPS, "ratio": times["ratio"]}
 
 
 def convolution(size: int, channels: int, filters: int, rounds: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ import mlx.core as mx
 from .arrays import as_array
 from .files import Where, atomic_write
 from .graph import no_grad
+from .layers.convolution_kernels import transformable
 from .module import Module
 from .shapeless import free_of_fixed_shapes
 from .untouched import untouched
@@ -55,7 +56,7 @@ def export(model: Module, path: Where, example: Any) -> None:
         model.eval()
         mx.eval([cell.value for cell in (*model.parameters(), *model.buffers())])
         try:
-            with free_of_fixed_shapes(BATCH):
+            with free_of_fixed_shapes(BATCH), transformable():
                 traced = [mx.zeros((BATCH, *x.shape[1:]), dtype=x.dtype) for x in inputs]
                 mx.export_function(str(temporary), function, *traced, shapeless=True)
             exported: Any = mx.import_function(str(temporary))

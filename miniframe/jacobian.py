@@ -12,7 +12,7 @@ from typing import Any
 import mlx.core as mx
 
 from .arrays import as_array, is_floating
-from .layers.convolution_kernels import vectorizing
+from .layers.convolution_kernels import transformable
 from .losses import Loss
 from .losses import get as get_loss
 from .module import Module
@@ -138,7 +138,7 @@ def _for_each(function: Callable[..., list[mx.array]], *arrays: mx.array) -> lis
     for start in range(0, arrays[0].shape[0], AT_ONCE):
         items = [a[start : start + AT_ONCE] for a in arrays]
         try:
-            with vectorizing():
+            with transformable():
                 chunks.append(mx.vmap(function)(*items))
         except ValueError:
             singles = [function(*single) for single in zip(*items)]

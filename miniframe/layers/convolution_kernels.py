@@ -26,25 +26,25 @@ MOVE = 64  # floating-point operations of a product in the time that moving one 
 GAIN = 0.85  # the share of the cost that may remain for neighbours to be worth it
 
 
-class _Vectorizing:
-    """Whether code runs under ``mx.vmap``, which MLX's strided views do not support."""
+class _Transformable:
+    """Whether code runs under ``mx.vmap`` or is being exported, neither of which MLX's strided views support."""
 
     on = False
 
 
 @contextmanager
-def vectorizing() -> Iterator[None]:
-    """``with vectorizing():`` keeps to operations that ``mx.vmap`` can carry through a convolution's backward."""
-    before, _Vectorizing.on = _Vectorizing.on, True
+def transformable() -> Iterator[None]:
+    """``with transformable():`` keeps to operations that ``mx.vmap`` and ``mx.export_function`` can handle."""
+    before, _Transformable.on = _Transformable.on, True
     try:
         yield
     finally:
-        _Vectorizing.on = before
+        _Transformable.on = before
 
 
 def windows_as_rows(x: mx.array, window: Window) -> mx.array:
     """(N, H, W, C) -> (N, OH, OW, KH KW C): the pixels under each window, copied side by side."""
-    if _Vectorizing.on:
+    if _Transformable.on:
         return mx.concatenate(window.shifted(x), axis=-1)
     oh, ow = window.output_size(*x.shape[1:3])
     n, h, w, c = (x := window.pad(x)).shape
@@ -153,7 +153,7 @@ def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: in
     B O filters instead of O.
     """
     o, _, kw, _ = weight
-    if groups > 1 or window.dilation != (1, 1) or _Vectorizing.on or mx.default_device() != mx.Device(mx.cpu):
+    if groups > 1 or window.dilation != (1, 1) or _Transformable.on or mx.default_device() != mx.Device(mx.cpu):
         return 1
 
     def cost(count: int) -> float:

@@ -198,12 +198,12 @@ def _weights(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | Non
 
 def _step(ranks: Team, model: Any, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Any:
     """The training step of a process by itself or, among several ranks, of one that starts where rank 0 is."""
+    from .cores import StepInParts, pays
     from .parallel import ParallelStep
-    from .split import SplitStep, pays
     from .step import Step
 
     if ranks.size == 1:
-        kind = SplitStep if compile and pays(model, loss) else Step
+        kind = StepInParts if compile and pays(model, loss) else Step
         return kind(model, loss, optimizer, compile, keep_prediction)
     step = ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction)
     ranks.must_agree({"the number of weights and state arrays": len(step.cells)})

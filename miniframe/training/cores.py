@@ -6,7 +6,7 @@ goes forward and backward on a stream of its own. With n_r of the n samples in p
 g = Σ_r (n_r / n) g_r, the same to rounding.
 
 Only models are split in which no sample sees another, and which draw no random numbers, so that splitting cannot be
-noticed. ``MINIFRAME_SPLIT=0`` in the environment switches it off.
+noticed. ``MINIFRAME_CORES`` in the environment says how many cores to use; 1 computes batches whole.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .data import batch_samples
 from .step import Step, forward_backward
 
 LEAST = 16  # samples in a part
+SETTING = "MINIFRAME_CORES"
 
 # Layers that treat every sample by itself; of classes derived from them nothing is known.
 APART = {
@@ -48,7 +49,6 @@ def pays(model: Module, loss: Loss) -> bool:
     return (
         mx.default_device() == mx.Device(mx.cpu)
         and cores() > 1
-        and os.environ.get("MINIFRAME_SPLIT", "1") != "0"
         and any(isinstance(module, CONVOLUTIONS) for module in inside)
         and all(type(module) in APART for module in inside)
         and type(loss).__module__ == losses.__name__
@@ -56,8 +56,13 @@ def pays(model: Module, loss: Loss) -> bool:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process uses: those that the system gives it, or MINIFRAME_CORES."""
+    setting = os.environ.get(SETTING)
+    if setting is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not setting.isdigit() or int(setting) < 1:
+        raise ValueError(f"{SETTING}: expected a number of cores, at least 1, got {setting!r}")
+    return int(setting)
 
 
 @cache
@@ -66,7 +71,7 @@ def streams(count: int) -> list[mx.Stream]:
     return [mx.default_stream(mx.cpu), *(mx.new_stream(mx.cpu) for _ in range(count - 1))]
 
 
-class SplitStep(Step):
+class StepInParts(Step):
     """A Step that computes the parts of a batch at the same time. Arguments are those of Step."""
 
     def threads(self) -> AbstractContextManager[None]:
@@ -85,8 +90,9 @@ class SplitStep(Step):
             with mx.stream(stream):
                 value, prediction = forward_backward(self.model, self.loss, *(array[start:stop] for array in batch))
                 learned = [p for p in self.optimizer.parameters if p.grad is not None]
-                found.append(([value * share, *(p.grad * share for p in learned)], prediction))
-        value, *grads = [sum(parts[1:], parts[0]) for parts in zip(*(part for part, _ in found))]
+                grads = [share * p.grad for p in learned if p.grad is not None]
+                found.append(([share * value, *grads], prediction))
+        value, *grads = [sum(shares[1:], shares[0]) for shares in zip(*(shares for shares, _ in found))]
         for parameter, grad in zip(learned, grads):
             parameter.grad = grad
         return value, mx.concatenate([prediction for _, prediction in found]) if self.keep_prediction else None

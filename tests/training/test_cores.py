@@ -1,0 +1,132 @@
+"""A step with the batch in parts: chosen only where nobody can tell, and then the same numbers."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import miniframe as mf
+from miniframe import fast_blas
+from miniframe.training import cores
+from miniframe.training.step import Step
+
+RNG = np.random.default_rng(0)
+X = mx.array(RNG.normal(size=(100, 8, 8, 1)).astype(np.float32))
+LABELS = mx.array(RNG.integers(0, 3, size=100).astype(np.int32))
+WEIGHTS = mx.array(RNG.uniform(0.5, 2, size=100).astype(np.float32))
+
+
+@pytest.fixture(autouse=True)
+def three_cores(monkeypatch):
+    monkeypatch.setenv(cores.SETTING, "3")
+
+
+def convolutional():
+    mf.seed(1)
+    return mf.Sequential(
+        mf.Conv2d(1, 4, 3, padding=1), mf.ReLU(), mf.MaxPool2d(2), mf.Residual(mf.Conv2d(4, 4, 3, padding=1)),
+        mf.GlobalAvgPool2d(), mf.Linear(4, 3),
+    )  # fmt: skip
+
+
+def train(kind, batches, reduction="mean"):
+    model, loss = convolutional(), mf.CrossEntropyLoss(reduction=reduction)
+    step = kind(model, loss, mf.SGD(model, lr=0.05 if reduction == "mean" else 0.001, momentum=0.9), True, True)
+    values, predictions = zip(*[step(*batch) for batch in batches])
+    return [np.array(p.value) for p in model.parameters()], np.array(mx.stack(values)), predictions
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("size", [99, 100, 47, 20])  # equal parts, unequal ones, fewer parts, too small for parts
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_give_the_numbers_of_the_whole(reduction, size, weighted):
+    batch = (X[:size], LABELS[:size], WEIGHTS[:size]) if weighted else (X[:size], LABELS[:size])
+    whole, losses, predictions = train(Step, [batch] * 3, reduction)
+    parts, losses_in_parts, predictions_in_parts = train(cores.StepInParts, [batch] * 3, reduction)
+    np.testing.assert_allclose(losses_in_parts, losses, rtol=1e-5)
+    for one, other in zip(parts, whole):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for one, other in zip(predictions_in_parts, predictions):
+        np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-5)
+
+
+def test_frozen_layers_stay_as_they_are():
+    model = convolutional()
+    model[0].freeze()
+    before = np.array(model[0].weight.value)
+    step = cores.StepInParts(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.1))
+    mx.eval(step(X, LABELS)[0])
+    assert np.array_equal(np.array(model[0].weight.value), before)
+    assert model[0].weight.grad is None
+
+
+class Observer(mf.Callback):
+    """Notes which kind of step fit made, and how many threads a matrix product has meanwhile."""
+
+    def on_batch_end(self, batch, logs):
+        self.kind, self.threads = type(self.params["step"]), blas_threads()
+
+
+def blas_threads():
+    return fast_blas._library.scipy_openblas_get_num_threads() if fast_blas._library else 1
+
+
+def test_fit_takes_parts_and_gives_the_threads_back(monkeypatch):
+    histories, before = [], blas_threads()
+    for number, kind in (("3", cores.StepInParts), ("1", Step)):
+        monkeypatch.setenv(cores.SETTING, number)
+        model, observer = convolutional(), Observer()
+        history = model.fit(
+            X, LABELS, loss="cross_entropy", optimizer=mf.SGD(model, lr=0.05), epochs=2, batch_size=50, seed=0,
+            metrics=["accuracy"], validation_split=0.2, verbose=0, callbacks=[observer],
+        )  # fmt: skip
+        assert observer.kind is kind
+        assert observer.threads == (1 if kind is cores.StepInParts else before)
+        assert blas_threads() == before
+        histories.append(history.history)
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], atol=1e-5)
+
+
+class Centred(mf.Module):
+    """A layer of a user's in which every sample sees the others."""
+
+    def forward(self, x):
+        self.saved = ()
+        return x - x.mean(axis=0)
+
+    def backward(self, grad_output):
+        return grad_output - grad_output.mean(axis=0)
+
+
+class MeanOfBatch(mf.MSELoss):
+    """A loss of a user's, of which nothing is known."""
+
+
+@pytest.mark.parametrize(
+    "extra", [mf.BatchNorm(4), mf.Dropout(0.5), Centred(), mf.Softmax(), mf.Tap()], ids=lambda layer: layer.title()
+)
+def test_models_that_could_tell_are_not_split(extra):
+    assert cores.pays(convolutional(), mf.CrossEntropyLoss())
+    assert not cores.pays(mf.Sequential(mf.Conv2d(1, 4, 3), extra, mf.Flatten(), mf.Linear(144, 3)), mf.MSELoss())
+
+
+def test_models_without_convolutions_and_unknown_losses_are_not_split():
+    assert not cores.pays(mf.Sequential(mf.Linear(2, 3), mf.ReLU()), mf.MSELoss())
+    assert not cores.pays(convolutional(), MeanOfBatch())
+
+
+def test_one_core_or_another_device_computes_batches_whole(monkeypatch):
+    monkeypatch.setenv(cores.SETTING, "1")
+    assert not cores.pays(convolutional(), mf.MSELoss())
+
+
+@pytest.mark.parametrize("setting", ["0", "two", "-1", ""])
+def test_an_unsuitable_number_of_cores_is_refused(monkeypatch, setting):
+    monkeypatch.setenv(cores.SETTING, setting)
+    with pytest.raises(ValueError, match="MINIFRAME_CORES: expected a number of cores, at least 1, got"):
+        cores.cores()
+
+
+def test_without_a_setting_all_cores_are_used(monkeypatch):
+    monkeypatch.delenv(cores.SETTING)
+    assert cores.cores() >= 1
