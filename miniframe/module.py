@@ -44,6 +44,7 @@ class Recording:
 
     on = True
     scope: tuple[Module, ...] = ()  # the composite models that are being run on nodes, outermost first
+    calls: list[Any] | None = None  # the calls made so far by the module whose forward is being recorded
     node: Any = ()
     call_on_nodes: Callable[[Module, tuple[Any, ...]], Any]
     forward_recorded: Callable[[Module, tuple[Any, ...]], Any]

@@ -16,7 +16,12 @@ from .walk import ancestors, backward, grad_or_zero
 
 def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
     """A layer's call on nodes: modules made of others run their forward, anything else becomes one node."""
-    nodes = tuple([x if isinstance(x, Node) else _constant(x) for x in inputs])
+    nodes, values, known = tuple(inputs), [], True
+    for x in nodes:
+        if not isinstance(x, Node):
+            return call_on_nodes(module, [x if isinstance(x, Node) else _constant(x) for x in nodes])
+        values.append(x.value)
+        known = known and x.value is not None
     if module.flattens or module.composes():
         outside, Recording.scope = Recording.scope, (*Recording.scope, module)
         try:
@@ -24,22 +29,25 @@ def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
         finally:
             Recording.scope = outside
             module._saved = EMPTY
-    for given in nodes:
-        if given.value is None:
-            return _parts(Node(None, module, nodes), module.output_count)
+    if not known:
+        return _parts(Node(None, module, nodes), module.output_count)
+    calls, Recording.calls = Recording.calls, None  # what the layer calls in its forward is its own business
     try:
-        value = module.forward(*[given.value for given in nodes])
+        value = module.forward(*values)
     except ValueError as error:
         if not str(error).startswith("["):
             raise
         raise with_title(module, nodes, error) from error
-    saved, several = module._saved, len(value) if isinstance(value, tuple) else None
+    finally:
+        Recording.calls = calls
     if not Recording.on:
         module._saved = EMPTY
-        return _forgotten(value) if several is None else tuple(_forgotten(part) for part in value)
+        return _forgotten(value) if not isinstance(value, tuple) else tuple(_forgotten(part) for part in value)
     node = Node(value, module, nodes)
-    node.saved = saved
-    return node if several is None else _parts(node, several)
+    node.saved = module._saved
+    if calls is not None:
+        calls.append(node)
+    return _parts(node, len(value)) if isinstance(value, tuple) else node
 
 
 def _parts(node: Node, several: int | None) -> Any:
@@ -68,23 +76,32 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
     if not module._looked_through:
         _no_loose_parameters(module)
-    nodes = tuple(Node(x) for x in inputs)
-    output = call_on_nodes(module, nodes)
+    nodes = tuple([Node(x) for x in inputs])
+    before, Recording.calls = Recording.calls, []
+    try:
+        output = call_on_nodes(module, nodes)
+    finally:
+        calls, Recording.calls = Recording.calls, before
     outputs = output if isinstance(output, tuple) else (output,)
-    if not all(isinstance(node, Node) for node in outputs):
-        raise TypeError(
-            f"{module.title()}: forward returned {type(output).__name__}, so its calls could not be recorded; "
-            "compose layers and Node operations only, or write a backward"
-        )
-    if any(node.value is None for node in outputs):
-        raise RuntimeError(
-            f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier call; "
-            "keep node.value instead"
-        )
-    result = tuple(node.value for node in output) if isinstance(output, tuple) else output.value
-    calls = ancestors(outputs)
+    for node in outputs:
+        if not isinstance(node, Node):
+            raise TypeError(
+                f"{module.title()}: forward returned {type(output).__name__}, so its calls could not be recorded; "
+                "compose layers and Node operations only, or write a backward"
+            )
+        if node.value is None:
+            raise RuntimeError(
+                f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier "
+                "call; keep node.value instead"
+            )
+    result = tuple([node.value for node in output]) if isinstance(output, tuple) else output.value
+    calls = [*nodes, *calls]
     for node in calls:
-        if node.module is not None and not isinstance(node.value, tuple) and node not in outputs:
+        for source in node.inputs:
+            if source.index < nodes[0].index:  # kept from before this call: look behind it, too
+                calls = ancestors(outputs)
+    for node in calls:
+        if node.module is not None and node not in outputs and not isinstance(node.value, tuple):
             node.value = None  # the layers have saved what they need
     module._saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
     return result

@@ -45,9 +45,17 @@ def backward(
         stop: nodes behind which the walk does not go.
         keep: whether the nodes shall keep their gradients once they have been passed on.
     """
-    for node in backward_order(outputs, grads, nodes, stop):
-        for source, grad in zip(node.inputs, input_grads(node)):
-            if source.grad is None and grad is not None and source.module is not None:
+    for node in reversed(_begun(outputs, grads, nodes, stop)):
+        module = node.module
+        if node.grad is None or module is None:
+            continue
+        if isinstance(node.grad, tuple):
+            passed = input_grads(node)
+        else:  # the same written out, as this happens for every layer in every step that is not compiled
+            module._saved = node.saved
+            passed = module.backward(node.grad)
+        for source, grad in zip(node.inputs, passed if isinstance(passed, tuple) else (passed,)):
+            if source.grad is None and source.module is not None:
                 source.grad = grad
             else:
                 add_grad(source, grad)
@@ -59,6 +67,14 @@ def backward_order(
     outputs: Sequence[Node], grads: Sequence[Any], nodes: Sequence[Node] | None = None, stop: Collection[Node] = ()
 ) -> Iterator[Node]:
     """The calls from last to first, each given out when its gradient is complete; the outputs start with ``grads``."""
+    nodes = _begun(outputs, grads, nodes, stop)
+    return (node for node in reversed(nodes) if node.grad is not None and node.module is not None)
+
+
+def _begun(
+    outputs: Sequence[Node], grads: Sequence[Any], nodes: Sequence[Node] | None, stop: Collection[Node]
+) -> Sequence[Node]:
+    """The nodes to go through, from the last to the first, without gradients but for the outputs, which have theirs."""
     if not isinstance(grads, (tuple, list)) or len(outputs) != len(grads):
         got = len(grads) if isinstance(grads, (tuple, list)) else type(grads).__name__
         raise ValueError(f"backward: expected a tuple of {len(outputs)} gradients, one for each output, got {got}")
@@ -71,7 +87,7 @@ def backward_order(
             raise ValueError(f"{node!r}: expected a gradient of shape {node.value.shape}, got {grad.shape}")
         add_grad(node, grad)
     given = {node.index for node in stop}
-    return (n for n in reversed(nodes) if n.grad is not None and n.module is not None and n.index not in given)
+    return [node for node in nodes if node.index not in given] if given else nodes
 
 
 def input_grads(node: Node) -> tuple[Any, ...]:

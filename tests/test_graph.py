@@ -374,3 +374,43 @@ def test_recorded_calls_keep_no_more_than_the_layers_of_a_sequential_do():
     one = 200 * 50 * 4
     assert held[0] > 10 * one  # the activations
     assert held[1] <= held[0] + 3 * one  # and the input and output with its gradient at most
+
+
+class Squares(mf.Module):
+    """A layer with a backward of its own that works with nodes inside."""
+
+    def forward(self, x):
+        source = Variable(x)
+        result = source * source + source
+        self.saved = source, result
+        return result.value
+
+    def backward(self, grad_output):
+        source, result = self.saved
+        result.backward(grad_output)
+        return source.grad
+
+
+def test_what_a_layer_does_with_nodes_inside_is_its_own_business():
+    class Around(mf.Module):
+        def __init__(self):
+            self.before, self.squares = Linear(2, 3), Squares()
+
+        def forward(self, x):
+            return self.squares(self.before(x)) * 2
+
+    assert mf.check_gradients(Around(), np.random.default_rng(0).normal(size=(4, 2))).passed
+
+
+def test_nodes_made_before_a_recorded_forward_get_their_gradients_too():
+    class Shifted(mf.Module):
+        def forward(self, x):
+            return x * self.shift
+
+    scale, model = Linear(2, 2), Shifted()
+    model.shift = scale(Variable(mx.ones((1, 2))))
+    y = model(mx.array([[2.0, 3.0]]))
+    assert y.shape == (1, 2)
+    for expected in ([2.0, 3.0], [4.0, 6.0]):  # a second backward counts once more
+        model.backward(mx.ones((1, 2)))
+        assert scale.bias.grad.tolist() == expected
