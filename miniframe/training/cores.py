@@ -25,7 +25,8 @@ from ..sequential import Sequential
 from .data import batch_samples
 from .step import Step, forward_backward
 
-LEAST = 16  # samples in a part
+LEAST = 16  # samples in a part, about
+FIRST = 0.85  # the size of the first part beside the others, as its core also makes the update
 SETTING = "MINIFRAME_CORES"
 
 # Layers that treat every sample by itself; of classes derived from them nothing is known.
@@ -83,7 +84,7 @@ class StepInParts(Step):
         count = min(cores(), samples // LEAST)
         if count < 2 or isinstance(batch[0], tuple):
             return super().gradients(*batch)
-        ends = [samples * k // count for k in range(count + 1)]
+        ends = [0, *(round(samples * (FIRST + k) / (FIRST + count - 1)) for k in range(count))]
         found = []
         for stream, start, stop in zip(streams(count), ends, ends[1:]):
             share = (stop - start) / samples if self.loss.reduction == "mean" else 1.0
