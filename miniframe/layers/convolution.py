@@ -98,7 +98,7 @@ class Conv2d(Module):
         # to the parameters: dW = dYᵀ X over all windows, db = Σ dY over all places
         self.weight.accumulate(weight_gradient(x, grad_output, self.window, self.groups))
         if self.bias is not None:
-            self.bias.accumulate(grad_output.sum(axis=0).sum(axis=(0, 1)))
+            self.bias.accumulate(grad_output.sum(axis=(0, 1)).sum(axis=0))
 
         # to the input: dX = dY W, the shares of overlapping windows added
         return input_gradient(grad_output, self.weight.value, self.window, (x.shape[1], x.shape[2]), self.groups)
@@ -186,7 +186,7 @@ class ConvTranspose2d(Module):
         # to the parameters: x and dY trade places with a convolution's output gradient and input
         self.weight.accumulate(weight_gradient(grad_output, x, self.window).transpose(3, 1, 2, 0))
         if self.bias is not None:
-            self.bias.accumulate(grad_output.sum(axis=0).sum(axis=(0, 1)))
+            self.bias.accumulate(grad_output.sum(axis=(0, 1)).sum(axis=0))
 
         # to the input: the convolution itself
         return convolve(grad_output, self.filters(), self.window)
