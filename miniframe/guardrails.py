@@ -106,7 +106,6 @@ def _look_at_output(model: Any, loss: Loss, data: ArrayData) -> None:
     from .layers.linear import Linear
     from .losses import BCELoss, CrossEntropyLoss
     from .module import EMPTY
-    from .recording import call_on_nodes
     from .training.modes import modes_restored
 
     if not isinstance(loss, (BCELoss, CrossEntropyLoss)):
@@ -114,7 +113,7 @@ def _look_at_output(model: Any, loss: Loss, data: ArrayData) -> None:
     x = next(data.take(np.arange(min(SAMPLES, len(data)))).epoch(SAMPLES))[0]
     with modes_restored(model):
         model.eval()
-        output = call_on_nodes(model, [Variable(part) for part in (x if isinstance(x, tuple) else (x,))])
+        output = model(*[Variable(part) for part in (x if isinstance(x, tuple) else (x,))])
         for module in model.modules():
             module.saved = EMPTY
     if isinstance(loss, BCELoss) and isinstance(getattr(output, "module", None), Linear):

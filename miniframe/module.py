@@ -36,18 +36,24 @@ class _Empty:
 EMPTY = _Empty()
 
 
-class Recording:
+class _Recording:
     """Whether forward passes keep what backward needs (``no_grad`` switches it off), and how nodes are called.
 
-    The class of nodes comes from graph.py and the two functions from recording.py, which are built on this file.
+    The class of nodes comes from graph.py and the three functions from recording.py, which are built on this file.
+    An object, as its attributes change with every call, and Python keeps what it knows of a class until that changes.
     """
 
-    on = True
-    scope: tuple[Module, ...] = ()  # the composite models that are being run on nodes, outermost first
-    calls: list[Any] | None = None  # the calls made so far by the module whose forward is being recorded
-    node: Any = ()
-    call_on_nodes: Callable[[Module, tuple[Any, ...]], Any]
-    forward_recorded: Callable[[Module, tuple[Any, ...]], Any]
+    def __init__(self) -> None:
+        self.on = True
+        self.scope: tuple[Module, ...] = ()  # the composite models that are being run on nodes, outermost first
+        self.calls: list[Any] | None = None  # the calls made so far by the module whose forward is being recorded
+        self.node: Any = ()
+        self.call_on_nodes: Callable[[Module, tuple[Any, ...]], Any]
+        self.forward_recorded: Callable[[Module, tuple[Any, ...]], Any]
+        self.backward_through: Callable[[Module, Any], Any]
+
+
+Recording = _Recording()
 
 
 class Module(Trainable, Stored):
@@ -97,9 +103,7 @@ class Module(Trainable, Stored):
 
         Inherited by modules that only compose others: it walks the calls recorded in forward, last to first.
         """
-        from .recording import backward_through
-
-        return backward_through(self, grad_output)
+        return Recording.backward_through(self, grad_output)
 
     @property
     def saved(self) -> Any:

@@ -67,14 +67,13 @@ def read(model: Module, loss: Any, batch: Batch) -> Reading:
     (['linear'], True)
     """
     from .graph import Variable
-    from .recording import call_on_nodes
     from .untouched import untouched
     from .walk import ancestors
 
     x, *rest = batch
     with untouched(model, loss):
         model.train()
-        output = call_on_nodes(model, [Variable(part) for part in (x if isinstance(x, tuple) else (x,))])
+        output = model(*[Variable(part) for part in (x if isinstance(x, tuple) else (x,))])
         value = loss(output.value, *rest)
         output.backward(loss.gradient())
         nodes = [n for n in ancestors([output]) if n.module is not None and isinstance(n.value, mx.array)]

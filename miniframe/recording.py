@@ -14,40 +14,48 @@ from .module import EMPTY, Module, Parameter, Recording
 from .walk import ancestors, backward, grad_or_zero
 
 
-def call_on_nodes(module: Module, inputs: Sequence[Any]) -> Any:
+def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
     """A layer's call on nodes: modules made of others run their forward, anything else becomes one node."""
-    nodes, values, known = tuple(inputs), [], True
+    values, missing = [], False
     for x in nodes:
         if not isinstance(x, Node):
-            return call_on_nodes(module, [x if isinstance(x, Node) else _constant(x) for x in nodes])
-        values.append(x.value)
-        known = known and x.value is not None
+            return call_on_nodes(module, tuple(x if isinstance(x, Node) else _constant(x) for x in nodes))
+        value = x.value
+        if value is None:
+            missing = True
+        values.append(value)
     if module.flattens or module.composes():
-        outside, Recording.scope = Recording.scope, (*Recording.scope, module)
-        try:
-            return module.forward(*nodes)
-        finally:
-            Recording.scope = outside
-            module._saved = EMPTY
-    if not known:
+        return _flattened(module, nodes)
+    if missing:
         return _parts(Node(None, module, nodes), module.output_count)
-    calls, Recording.calls = Recording.calls, None  # what the layer calls in its forward is its own business
+    calls = Recording.calls
+    before = 0 if calls is None else len(calls)
     try:
         value = module.forward(*values)
     except ValueError as error:
         if not str(error).startswith("["):
             raise
         raise with_title(module, nodes, error) from error
-    finally:
-        Recording.calls = calls
     if not Recording.on:
         module._saved = EMPTY
         return _forgotten(value) if not isinstance(value, tuple) else tuple(_forgotten(part) for part in value)
     node = Node(value, module, nodes)
     node.saved = module._saved
     if calls is not None:
+        if len(calls) > before:
+            del calls[before:]  # what the layer called in its forward is its own business
         calls.append(node)
     return _parts(node, len(value)) if isinstance(value, tuple) else node
+
+
+def _flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
+    """The forward of a module made of others, on nodes: each inner call becomes one."""
+    outside, Recording.scope = Recording.scope, (*Recording.scope, module)
+    try:
+        return module.forward(*nodes)
+    finally:
+        Recording.scope = outside
+        module._saved = EMPTY
 
 
 def _parts(node: Node, several: int | None) -> Any:
@@ -76,13 +84,14 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
     if not module._looked_through:
         _no_loose_parameters(module)
-    nodes = tuple([Node(x) for x in inputs])
+    module._saved = EMPTY  # free what the last forward kept
+    nodes = tuple(map(Node, inputs))
     before, Recording.calls = Recording.calls, []
     try:
-        output = call_on_nodes(module, nodes)
+        output = _flattened(module, nodes)
     finally:
         calls, Recording.calls = Recording.calls, before
-    outputs = output if isinstance(output, tuple) else (output,)
+    outputs, results = output if isinstance(output, tuple) else (output,), []
     for node in outputs:
         if not isinstance(node, Node):
             raise TypeError(
@@ -94,17 +103,18 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
                 f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier "
                 "call; keep node.value instead"
             )
-    result = tuple([node.value for node in output]) if isinstance(output, tuple) else output.value
-    calls = [*nodes, *calls]
+        results.append(node.value)
+    first = nodes[0].index
     for node in calls:
         for source in node.inputs:
-            if source.index < nodes[0].index:  # kept from before this call: look behind it, too
+            if source.index < first:  # kept from before this call: look behind it, too
                 calls = ancestors(outputs)
-    for node in calls:
-        if node.module is not None and node not in outputs and not isinstance(node.value, tuple):
+        if not isinstance(node.value, tuple):
             node.value = None  # the layers have saved what they need
+    for node, value in zip(outputs, results):
+        node.value = value
     module._saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
-    return result
+    return tuple(results) if isinstance(output, tuple) else results[0]
 
 
 def _no_loose_parameters(module: Module) -> None:
@@ -125,10 +135,13 @@ def _no_loose_parameters(module: Module) -> None:
 def backward_through(module: Module, grad_output: Any) -> Any:
     """The backward of a module that only composes others: the recorded calls, last to first."""
     calls, inputs, output = module.saved
-    several = isinstance(output, tuple)
-    backward(output if several else [output], grad_output if several else [grad_output], calls, keep=False)
-    grads = tuple(grad_or_zero(node) for node in inputs)
-    return grads[0] if len(grads) == 1 else grads
+    outputs, grads = (output, grad_output) if isinstance(output, tuple) else ([output], [grad_output])
+    for node in inputs:
+        node.grad = None
+    backward(outputs, grads, calls, keep=False)
+    found = tuple(map(grad_or_zero, inputs))
+    return found[0] if len(found) == 1 else found
 
 
-Recording.node, Recording.call_on_nodes, Recording.forward_recorded = Node, call_on_nodes, forward_recorded
+Recording.node, Recording.call_on_nodes = Node, call_on_nodes
+Recording.forward_recorded, Recording.backward_through = forward_recorded, backward_through

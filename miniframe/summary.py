@@ -71,7 +71,6 @@ def _shape(shape: tuple[int, ...]) -> str:
 def summarize(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.float32) -> Summary:
     """Run the model on one sample of zeros, lazily: shapes come out, no arithmetic is done."""
     from .graph import Variable
-    from .recording import call_on_nodes
     from .training.modes import modes_restored
     from .walk import ancestors
 
@@ -87,7 +86,7 @@ def summarize(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.
     )
     with modes_restored(model):
         model.eval()
-        output = call_on_nodes(model, [Variable(mx.zeros((1, *input_shape), dtype=dtype))])
+        output = model(Variable(mx.zeros((1, *input_shape), dtype=dtype)))
     counted: set[int] = set()
     for node in ancestors(output if isinstance(output, tuple) else [output]):
         if node.module is None:

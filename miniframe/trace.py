@@ -13,7 +13,6 @@ from .graph import Node
 from .losses import Loss
 from .module import Module, Parameter, Recording
 from .naming import name_nodes
-from .recording import call_on_nodes
 from .untouched import untouched
 from .walk import add_grad, ancestors, backward_order, input_grads
 
@@ -126,7 +125,7 @@ def recorded_calls(model: Module, x: Any, where: str) -> tuple[tuple[Node, ...],
         raise RuntimeError(f"{where}: nothing is recorded under no_grad")
     arrays = x if isinstance(x, tuple) else (x,)
     inputs = tuple(Node(as_array(array, where=where)) for array in arrays)
-    output = call_on_nodes(model, inputs)
+    output = model(*inputs)
     outputs = output if isinstance(output, tuple) else (output,)
     calls = [node for node in ancestors(outputs) if node.module is not None]
     return inputs, outputs, name_nodes(calls, {id(module): path for path, module in model.named_modules()}, where)

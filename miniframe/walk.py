@@ -46,21 +46,25 @@ def backward(
         keep: whether the nodes shall keep their gradients once they have been passed on.
     """
     for node in reversed(_begun(outputs, grads, nodes, stop)):
-        module = node.module
-        if node.grad is None or module is None:
+        module, grad = node.module, node.grad
+        if grad is None or module is None:
             continue
-        if isinstance(node.grad, tuple):
+        if isinstance(grad, tuple):
             passed = input_grads(node)
         else:  # the same written out, as this happens for every layer in every step that is not compiled
             module._saved = node.saved
-            passed = module.backward(node.grad)
-        for source, grad in zip(node.inputs, passed if isinstance(passed, tuple) else (passed,)):
-            if source.grad is None and source.module is not None:
-                source.grad = grad
-            else:
-                add_grad(source, grad)
+            passed = module.backward(grad)
         if not keep:
             node.grad = None
+        if isinstance(passed, tuple):
+            for source, grad in zip(node.inputs, passed):
+                add_grad(source, grad)
+        else:
+            source = node.inputs[0]
+            if source.grad is None and source.module is not None:
+                source.grad = passed
+            else:
+                add_grad(source, passed)
 
 
 def backward_order(
@@ -82,12 +86,14 @@ def _begun(
     for node in nodes:
         node.grad = None
     for node, grad in zip(outputs, grads):
-        grad = as_array(grad, where="backward")
+        grad = grad if type(grad) is mx.array else as_array(grad, where="backward")
         if grad.shape != node.value.shape:
             raise ValueError(f"{node!r}: expected a gradient of shape {node.value.shape}, got {grad.shape}")
         add_grad(node, grad)
+    if not stop:
+        return nodes
     given = {node.index for node in stop}
-    return [node for node in nodes if node.index not in given] if given else nodes
+    return [node for node in nodes if node.index not in given]
 
 
 def input_grads(node: Node) -> tuple[Any, ...]:

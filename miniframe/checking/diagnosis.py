@@ -11,7 +11,6 @@ from .. import random
 from ..graph import Variable
 from ..losses import Loss
 from ..module import Module
-from ..recording import call_on_nodes
 from ..walk import ancestors
 from .check import Check
 from .patterns import PATTERNS
@@ -51,7 +50,7 @@ def _layer_calls(check: Check) -> Iterator[tuple[str, Module, tuple[Any, ...]]]:
         return
     if module.flattens or module.composes():
         random.seed(check.seed)
-        output = call_on_nodes(module, [Variable(x) for x in check.inputs])
+        output = module(*[Variable(x) for x in check.inputs])
         outputs = list(output) if isinstance(output, tuple) else [output]
         paths = {id(inner): path for path, inner in module.named_modules()}
         seen: set[int] = set()

@@ -17,7 +17,6 @@ from ..arrays import number
 from ..graph import Variable
 from ..losses import Loss
 from ..module import Module
-from ..recording import call_on_nodes
 from ..walk import ancestors, input_grads
 from .data import Batch, batch_bytes
 from .step import Step
@@ -104,7 +103,7 @@ def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
     if not _finite([node.value for node in inputs] + rest):
         return "the batch itself contains NaN or infinite values"
     model.zero_grad()
-    output = call_on_nodes(model, inputs)
+    output = model(*inputs)
     nodes = [node for node in ancestors([output]) if node.module is not None]
     for node in nodes:
         if not _finite([node.value]):
