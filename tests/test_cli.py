@@ -71,3 +71,12 @@ def test_mistakes_are_one_line_and_a_status(arguments, message, capsys):
 def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
     assert "demo" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_gets_no_complaints():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "miniframe", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
