@@ -113,11 +113,11 @@ class Window:
             image = shares.transpose(1, 2, 0, 3, 4, 5).reshape(n, oh * kh, ow * kw, c)
             image = mx.pad(image, [(0, 0), (0, rows - oh * kh), (0, columns - ow * kw), (0, 0)])
         else:
-            blocks = _blocks(shares.reshape(-1, ow, kw, c), 2, sh, dh)  # (KH N OH, OW, Q, sh, C)
-            pieces = [blocks[:, :, k].reshape(-1, ow, sh * c) for k in range(blocks.shape[2])]
+            blocks = _blocks(shares.reshape(-1, ow, kw, c), 2, sh, dh).reshape(kh * n * oh, ow, -1, sh * c)
+            pieces = [blocks[:, :, k] for k in range(blocks.shape[2])]
             stripes = _overlay(pieces, dh if sh == 1 else 1, sh, columns)  # (KH N OH, W, C)
             blocks = _blocks(stripes.reshape(kh, n, oh, -1), 0, sv, dv)  # (Q, sv, N, OH, W C)
-            pieces = [block.transpose(1, 2, 0, 3).reshape(n, oh, -1) for block in blocks]
+            pieces = list(blocks.transpose(0, 2, 3, 1, 4).reshape(-1, n, oh, sv * columns * c))
             image = _overlay(pieces, dv if sv == 1 else 1, sv, rows).reshape(n, rows, columns, c)
         top, left = self.padding[0][0], self.padding[1][0]
         return image[:, top : top + height, left : left + width] if self.padded else image

@@ -26,7 +26,7 @@ from .data import batch_samples
 from .step import Step, forward_backward
 
 LEAST = 16  # samples in a part, about
-FIRST = 0.85  # the size of the first part beside the others, as its core also makes the update
+AHEAD = 8e6  # multiply-adds of the other cores while the first starts the operations of all and makes the update
 SETTING = "MINIFRAME_CORES"
 
 # Layers that treat every sample by itself; of classes derived from them nothing is known.
@@ -75,18 +75,36 @@ def streams(count: int) -> list[mx.Stream]:
 class StepInParts(Step):
     """A Step that computes the parts of a batch at the same time. Arguments are those of Step."""
 
+    work = 0  # multiply-adds of one sample; 0 before the first batch
+
     def threads(self) -> AbstractContextManager[None]:
         return fast_blas.one_thread()  # the other cores are busy with the other parts
+
+    def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
+        if not self.work and not isinstance(batch[0], tuple):
+            self.work = max(1, self.model.summary(batch[0].shape[1:]).multiply_adds)
+        return super().__call__(*batch)
+
+    def ends(self, samples: int) -> list[int]:
+        """Where the parts of a batch begin and end; a single part for small ones.
+
+        The first part is smaller by ``AHEAD``, but at least half as large as the others.
+        """
+        count = min(cores(), samples // LEAST)
+        if count < 2:
+            return [0, samples]
+        ahead = min(AHEAD / self.work, samples / (2 * count - 1))
+        size = (samples + ahead) / count  # of every part but the first
+        return [0, *(round(samples - k * size) for k in range(count - 1, -1, -1))]
 
     def gradients(self, *batch: Any) -> tuple[mx.array, Any]:
         """Forward and backward of the parts, then the sums of their gradients."""
         samples = batch_samples(batch)
-        count = min(cores(), samples // LEAST)
-        if count < 2 or isinstance(batch[0], tuple):
+        ends = self.ends(samples)
+        if len(ends) == 2 or isinstance(batch[0], tuple):
             return super().gradients(*batch)
-        ends = [0, *(round(samples * (FIRST + k) / (FIRST + count - 1)) for k in range(count))]
         found = []
-        for stream, start, stop in zip(streams(count), ends, ends[1:]):
+        for stream, start, stop in zip(streams(len(ends) - 1), ends, ends[1:]):
             share = (stop - start) / samples if self.loss.reduction == "mean" else 1.0
             with mx.stream(stream):
                 value, prediction = forward_backward(self.model, self.loss, *(array[start:stop] for array in batch))

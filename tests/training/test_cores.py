@@ -49,6 +49,20 @@ def test_parts_give_the_numbers_of_the_whole(reduction, size, weighted):
         np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-5)
 
 
+@pytest.mark.parametrize("samples", [32, 33, 100, 4097])
+@pytest.mark.parametrize("work", [1, 4e5, 1e9])
+def test_parts_cover_the_batch_and_the_first_is_the_smallest(samples, work):
+    model = convolutional()
+    step = cores.StepInParts(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.1))
+    step.work = work
+    ends = step.ends(samples)
+    first, *others = np.diff(ends)
+    assert (ends[0], ends[-1], len(ends)) == (0, samples, min(3, samples // cores.LEAST) + 1)
+    assert max(others) - min(others) <= 1
+    assert min(others) / 2 - 1 <= first <= max(others)
+    assert step.ends(cores.LEAST) == [0, cores.LEAST]
+
+
 def test_frozen_layers_stay_as_they_are():
     model = convolutional()
     model[0].freeze()
