@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from functools import cache
+from threading import current_thread, main_thread
 from typing import Any
 
 import mlx.core as mx
@@ -50,6 +51,7 @@ def pays(model: Module, loss: Loss) -> bool:
     return (
         mx.default_device() == mx.Device(mx.cpu)
         and cores() > 1
+        and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
         and any(isinstance(module, CONVOLUTIONS) for module in inside)
         and all(type(module) in APART for module in inside)
         and type(loss).__module__ == losses.__name__

@@ -1,5 +1,7 @@
 """A step with the batch in parts: chosen only where nobody can tell, and then the same numbers."""
 
+import threading
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -132,6 +134,14 @@ def test_models_without_convolutions_and_unknown_losses_are_not_split():
 def test_one_core_or_another_device_computes_batches_whole(monkeypatch):
     monkeypatch.setenv(cores.SETTING, "1")
     assert not cores.pays(convolutional(), mf.MSELoss())
+
+
+def test_other_threads_compute_batches_whole():
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(cores.pays(convolutional(), mf.CrossEntropyLoss())))
+    thread.start()
+    thread.join()
+    assert answers == [False]
 
 
 @pytest.mark.parametrize("setting", ["0", "two", "-1", ""])
