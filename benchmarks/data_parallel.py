@@ -67,23 +67,28 @@ def start(ranks: int, launcher: bool = False) -> dict[str, float]:
     """Milliseconds per step with so many ranks, started one by one or by mlx.launch."""
     one_thread = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
     environment, script = {**os.environ, **one_thread}, [sys.executable, __file__, "--train"]
+    piped = {"capture_output": True, "text": True, "timeout": 300}
     if launcher:
         command = [str(Path(sys.executable).with_name("mlx.launch")), "-n", str(ranks), *script]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.PIPE)
-        output = done.stdout
+        done = subprocess.run(command, env=environment, stdin=subprocess.PIPE, **piped)
+    elif ranks == 1:
+        done = subprocess.run(script, env=environment, **piped)
     else:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as hosts:
             json.dump([[f"127.0.0.1:{port}"] for port in free_ports(ranks)], hosts)
             hosts.flush()
-            ring = {"MLX_HOSTFILE": hosts.name} if ranks > 1 else {}
-            others = [
-                subprocess.Popen(script, env={**environment, **ring, "MLX_RANK": str(rank)}) for rank in range(1, ranks)
-            ]
-            rank0 = {"MLX_RANK": "0"} if ring else {}
-            output = subprocess.run(script, env={**environment, **ring, **rank0}, capture_output=True, text=True).stdout
-            for process in others:
-                process.wait()
-    result: dict[str, float] = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+            each = [{**environment, "MLX_HOSTFILE": hosts.name, "MLX_RANK": str(rank)} for rank in range(ranks)]
+            others = [subprocess.Popen(script, env=one) for one in each[1:]]
+            try:
+                done = subprocess.run(script, env=each[0], **piped)
+            finally:
+                for process in others:
+                    process.terminate()
+                    process.wait()
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        raise SystemExit(done.stdout + done.stderr)
+    result: dict[str, float] = json.loads(lines[0])
     assert result.pop("ranks") == ranks
     return result
 

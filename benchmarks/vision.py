@@ -31,8 +31,7 @@ import torch  # noqa: E402
 
 import miniframe as mf  # noqa: E402
 from miniframe.models.vgg import VGG16 as STAGES  # noqa: E402
-from miniframe.training.cores import StepInParts, pays  # noqa: E402
-from miniframe.training.step import Step  # noqa: E402
+from miniframe.training.cores import choose  # noqa: E402
 
 STEPS = 10
 
@@ -98,7 +97,7 @@ def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[
     images, labels = rng.normal(size=(100, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, size=100)
     x, y = mx.array(images), mx.array(labels.astype(np.int32))
     own_loss, own_optimizer = mf.CrossEntropyLoss(), mf.SGD(model, lr=0.01, momentum=0.9)
-    step = (StepInParts if pays(model, own_loss) else Step)(model, own_loss, own_optimizer)  # as fit chooses
+    step = choose(model, own_loss)(model, own_loss, own_optimizer)  # as in fit
 
     tx, ty = torch.tensor(images.transpose(0, 3, 1, 2).copy()), torch.tensor(labels)
     loss, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.SGD(twin.parameters(), lr=0.01, momentum=0.9)

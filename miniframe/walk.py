@@ -78,7 +78,7 @@ def backward_order(
 def _begun(
     outputs: Sequence[Node], grads: Sequence[Any], nodes: Sequence[Node] | None, stop: Collection[Node]
 ) -> Sequence[Node]:
-    """The nodes to go through, from the last to the first, without gradients but for the outputs, which have theirs."""
+    """The nodes to go through, in order, without gradients but for the outputs, which have theirs."""
     if not isinstance(grads, (tuple, list)) or len(outputs) != len(grads):
         got = len(grads) if isinstance(grads, (tuple, list)) else type(grads).__name__
         raise ValueError(f"backward: expected a tuple of {len(outputs)} gradients, one for each output, got {got}")

@@ -58,6 +58,11 @@ def pays(model: Module, loss: Loss) -> bool:
     )
 
 
+def choose(model: Module, loss: Loss, compile: bool = True) -> type[Step]:
+    """The kind of step that ``fit`` makes in a process by itself."""
+    return StepInParts if compile and pays(model, loss) else Step
+
+
 def cores() -> int:
     """How many cores this process uses: those that the system gives it, or MINIFRAME_CORES."""
     setting = os.environ.get(SETTING)

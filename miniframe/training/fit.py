@@ -198,13 +198,11 @@ def _weights(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | Non
 
 def _step(ranks: Team, model: Any, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Any:
     """The training step of a process by itself or, among several ranks, of one that starts where rank 0 is."""
-    from .cores import StepInParts, pays
+    from .cores import choose
     from .parallel import ParallelStep
-    from .step import Step
 
     if ranks.size == 1:
-        kind = StepInParts if compile and pays(model, loss) else Step
-        return kind(model, loss, optimizer, compile, keep_prediction)
+        return choose(model, loss, compile)(model, loss, optimizer, compile, keep_prediction)
     step = ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction)
     ranks.must_agree({"the number of weights and state arrays": len(step.cells)})
     ranks.share(step.cells)

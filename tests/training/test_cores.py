@@ -131,7 +131,7 @@ def test_models_without_convolutions_and_unknown_losses_are_not_split():
     assert not cores.pays(convolutional(), MeanOfBatch())
 
 
-def test_one_core_or_another_device_computes_batches_whole(monkeypatch):
+def test_one_core_computes_batches_whole(monkeypatch):
     monkeypatch.setenv(cores.SETTING, "1")
     assert not cores.pays(convolutional(), mf.MSELoss())
 
