@@ -15,9 +15,9 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.checking.check import Check
 from miniframe.checking.differences import STEP
 from miniframe.checking.doubles import in_double_precision
+from miniframe.checking.experiment import Experiment as Check
 
 
 def network() -> mf.Sequential:

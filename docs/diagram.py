@@ -9,14 +9,13 @@ from pathlib import Path
 
 import miniframe as mf
 from miniframe.layers import Conv2d, Linear, ReLU
-from miniframe.training.fit import Trainable
 from miniframe.training.step import Step
 
 PAGE = Path(__file__).with_name("architecture.md")
 MARKS = "<!-- classes: begin -->\n", "<!-- classes: end -->\n"
 
 SHOWN = [
-    Trainable, mf.Module, mf.Sequential, mf.Graph, Linear, Conv2d, ReLU, mf.Loss, mf.MSELoss,
+    mf.Module, mf.Sequential, mf.Graph, Linear, Conv2d, ReLU, mf.Loss, mf.MSELoss,
     mf.Buffer, mf.Parameter, mf.Node, mf.Optimizer, mf.SGD, mf.Adam, Step, mf.Callback, mf.History,
 ]  # fmt: skip
 USES = [  # what no inheritance tells: who holds or calls whom
@@ -29,9 +28,9 @@ USES = [  # what no inheritance tells: who holds or calls whom
     ("Step", "-->", "Module", "forward, backward"),
     ("Step", "-->", "Loss", "gradient"),
     ("Step", "-->", "Optimizer", "advance, apply"),
-    ("Trainable", "-->", "Step", "fit repeats"),
-    ("Trainable", "-->", "Callback", "fit calls"),
-    ("Trainable", "-->", "History", "fit returns"),
+    ("Module", "-->", "Step", "fit repeats"),
+    ("Module", "-->", "Callback", "fit calls"),
+    ("Module", "-->", "History", "fit returns"),
 ]
 MOST = 6  # methods shown of one class
 

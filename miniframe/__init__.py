@@ -1,104 +1,123 @@
 """miniframe: a white-box deep-learning framework. Every derivative is written by hand, checked, and visible."""
 
-from . import backend as _backend
-from . import datasets as datasets
-from . import distributed as distributed
-from . import explain as explain
-from . import initializers as initializers
-from . import interop as interop
-from . import losses as losses
-from . import metrics as metrics
-from . import models as models
-from . import optimizers as optimizers
-from . import plots as plots
-from . import random as random
-from . import schedules as schedules
-from .architecture import register as register
-from .arrays import as_array as as_array
-from .arrays import one_hot as one_hot
-from .checking import check_gradients as check_gradients
-from .checking import compare_gradients as compare_gradients
-from .distributed import DistributedError as DistributedError
-from .drawing import draw as draw
-from .drawing import draw_steps as draw_steps
-from .graph import Input as Input
-from .graph import Node as Node
-from .graph import Variable as Variable
-from .graph import no_grad as no_grad
-from .guardrails import GuardrailWarning as GuardrailWarning
-from .jacobian import jacobian as jacobian
-from .jacobian import per_sample_gradients as per_sample_gradients
-from .jacobian_route import jacobian_route as jacobian_route
-from .layers import ELU as ELU
-from .layers import GELU as GELU
-from .layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
-from .layers import AvgPool2d as AvgPool2d
-from .layers import BatchNorm as BatchNorm
-from .layers import Conv2d as Conv2d
-from .layers import ConvTranspose2d as ConvTranspose2d
-from .layers import Dropout as Dropout
-from .layers import Embedding as Embedding
-from .layers import Flatten as Flatten
-from .layers import GlobalAvgPool2d as GlobalAvgPool2d
-from .layers import GroupNorm as GroupNorm
-from .layers import Identity as Identity
-from .layers import LayerNorm as LayerNorm
-from .layers import LeakyReLU as LeakyReLU
-from .layers import Linear as Linear
-from .layers import LogSoftmax as LogSoftmax
-from .layers import MaxPool2d as MaxPool2d
-from .layers import ReLU as ReLU
-from .layers import Reshape as Reshape
-from .layers import Residual as Residual
-from .layers import Sigmoid as Sigmoid
-from .layers import SiLU as SiLU
-from .layers import Softmax as Softmax
-from .layers import Softplus as Softplus
-from .layers import Tanh as Tanh
-from .layers import Upsample2d as Upsample2d
-from .layers import ZeroPad2d as ZeroPad2d
-from .layers import concatenate as concatenate
-from .layers import maximum as maximum
-from .layers import minimum as minimum
-from .layers import split as split
-from .layers import stack as stack
-from .layers import where as where
-from .losses import BCELoss as BCELoss
-from .losses import BCEWithLogitsLoss as BCEWithLogitsLoss
-from .losses import CrossEntropyLoss as CrossEntropyLoss
-from .losses import HuberLoss as HuberLoss
-from .losses import L1Loss as L1Loss
-from .losses import Loss as Loss
-from .losses import MSELoss as MSELoss
-from .losses import NLLLoss as NLLLoss
-from .module import Buffer as Buffer
-from .module import Module as Module
-from .module import Parameter as Parameter
-from .optimizers import SGD as SGD
-from .optimizers import Adagrad as Adagrad
-from .optimizers import Adam as Adam
-from .optimizers import AdamW as AdamW
-from .optimizers import Optimizer as Optimizer
-from .optimizers import RMSprop as RMSprop
-from .random import seed as seed
-from .recorder import FlightRecorder as FlightRecorder
-from .recorder import RecorderWarning as RecorderWarning
-from .sequential import Sequential as Sequential
-from .serialization import load as load
-from .static_graph import Graph as Graph
-from .stepping import backward_steps as backward_steps
-from .tap import Tap as Tap
-from .trace import trace as trace
-from .training.callbacks import Callback as Callback
-from .training.data import batches as batches
-from .training.finite import NonFiniteError as NonFiniteError
-from .training.history import History as History
-from .training.loggers import CSVLogger as CSVLogger
-from .training.loggers import LambdaCallback as LambdaCallback
-from .training.model_checkpoint import ModelCheckpoint as ModelCheckpoint
-from .training.monitors import EarlyStopping as EarlyStopping
-from .training.monitors import ReduceLROnPlateau as ReduceLROnPlateau
-from .training.step import train_step as train_step
-from .version import __version__ as __version__
+import sys as _sys
 
-_backend.prepare()
+from . import datasets, explain, interop, losses, models, optimizers, plots
+from .backend import distributed
+from .backend.distributed import DistributedError
+from .backend.machine import prepare as _prepare
+from .checking import check_gradients, compare_gradients
+from .core import random
+from .core.arrays import as_array, one_hot
+from .core.cells import Buffer, Parameter
+from .core.module import Module
+from .core.node import Input, Node, Variable
+from .core.random import seed
+from .core.sequential import Sequential
+from .core.tape import no_grad
+from .core.warn import GuardrailWarning
+from .data.arrays import batches
+from .drawing.graphs import draw
+from .drawing.steps import draw_steps
+from .graph.graph import Graph
+from .insight.backward_steps import backward_steps
+from .insight.flight_recorder import FlightRecorder, RecorderWarning
+from .insight.jacobian import jacobian, per_sample_gradients
+from .insight.jacobian_route import jacobian_route
+from .insight.trace import trace
+from .layers import (
+    ELU,
+    GELU,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Embedding,
+    Flatten,
+    GlobalAvgPool2d,
+    GroupNorm,
+    Identity,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    ReLU,
+    Reshape,
+    Residual,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+    Tap,
+    Upsample2d,
+    ZeroPad2d,
+    concatenate,
+    initializers,
+    maximum,
+    minimum,
+    split,
+    stack,
+    where,
+)
+from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    L1Loss,
+    Loss,
+    MSELoss,
+    NLLLoss,
+)
+from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, schedules
+from .saving.description import register
+from .saving.model import load
+from .training import metrics
+from .training.callbacks import Callback
+from .training.finite import NonFiniteError
+from .training.history import History
+from .training.loggers import CSVLogger, LambdaCallback
+from .training.model_checkpoint import ModelCheckpoint
+from .training.monitors import EarlyStopping, ReduceLROnPlateau
+from .training.train_step import train_step
+from .version import __version__
+
+__all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
+    # what models are made of
+    "Module", "Parameter", "Buffer", "Sequential", "Graph", "Input", "Variable", "Node", "no_grad", "Tap", "Residual",
+    "Linear", "Embedding", "Dropout", "Flatten", "Reshape", "Identity",
+    "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax",
+    "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "AdaptiveAvgPool2d",
+    "Upsample2d", "ZeroPad2d", "BatchNorm", "LayerNorm", "GroupNorm",
+    "concatenate", "stack", "split", "where", "maximum", "minimum",
+    # how they learn
+    "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",
+    "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW",
+    "train_step", "batches", "one_hot", "as_array", "seed", "History", "GuardrailWarning", "NonFiniteError",
+    "Callback", "LambdaCallback", "CSVLogger", "EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint",
+    "FlightRecorder", "RecorderWarning", "DistributedError",
+    # proof and insight
+    "check_gradients", "compare_gradients", "trace", "backward_steps", "jacobian", "jacobian_route",
+    "per_sample_gradients", "draw", "draw_steps",
+    # files
+    "load", "register",
+    # a module for each of these
+    "datasets", "distributed", "explain", "initializers", "interop", "losses", "metrics", "models", "optimizers",
+    "plots", "random", "schedules",
+    "__version__",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+# modules that live in a folder, under the names by which they are imported: from miniframe.schedules import cosine
+for _module in (distributed, initializers, metrics, random, schedules):
+    _sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+_prepare()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 import mlx.core as mx
 
-from . import backend, datasets, random
-from .arrays import one_hot
+from . import backend, datasets, plots
+from .bench.epoch_times import EpochTimes
+from .core import random
+from .core.arrays import one_hot
+from .core.sequential import Sequential
 from .layers import Linear, Tanh
 from .losses import MSELoss
 from .optimizers import SGD
-from .sequential import Sequential
-from .training.callbacks import Callback, Logs
+from .training.callbacks import Callback
 from .training.history import History
 
 BATCH = 100
@@ -53,21 +54,6 @@ def errors(model: Sequential, x: mx.array, labels: mx.array) -> float:
     return model.evaluate(centred(x), one_hot(labels, 2), loss=MSELoss(), metrics=["error_rate"])["error_rate"]
 
 
-class EpochTimes(Callback):
-    """Notes when each epoch ended; ``median_ms`` leaves out the first, which includes the compilation."""
-
-    def __init__(self) -> None:
-        self.ends: list[float] = []
-
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.ends.append(time.perf_counter())
-
-    def median_ms(self) -> float:
-        """Milliseconds per epoch."""
-        lengths = sorted(after - before for before, after in zip(self.ends, self.ends[1:]))
-        return 1000 * lengths[len(lengths) // 2] if lengths else float("nan")
-
-
 def run(points: int, epochs: int, seed: int, folder: str) -> None:
     """The whole demo, as ``miniframe demo`` runs it."""
     if points < 1 or epochs < 1:
@@ -93,8 +79,6 @@ def _write_figures(model: Sequential, x: mx.array, labels: mx.array, history: Hi
     except ImportError:
         print("figures:        none, as matplotlib is missing: pip install 'miniframe[figures]'")
         return []
-    from . import plots
-
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "demo_regions.png": plots.decision_regions(lambda points: model.predict(centred(points)), x, labels),

@@ -11,7 +11,7 @@ import pytest
 from catalogue import CASES, NOT_LISTED, spread
 
 import miniframe as mf
-from miniframe.architecture import known_classes
+from miniframe.saving.description import known_classes
 
 PACKAGE = Path(mf.__file__).parent
 

@@ -9,8 +9,8 @@ import torch
 from harness import by_differences, by_mx_grad, by_torch, close, normal
 
 import miniframe as mf
+from miniframe.core.walk import add_grad
 from miniframe.layers.combine import Concatenate, Maximum, Minimum, Split, Stack, Where
-from miniframe.walk import add_grad
 
 BITS = np.array([[True, False, True], [False, False, True]])
 

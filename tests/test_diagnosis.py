@@ -6,7 +6,7 @@ import pytest
 from harness import normal
 
 import miniframe as mf
-from miniframe.checking.diagnosis import NO_PATTERN
+from miniframe.checking.blame import NO_PATTERN
 
 
 class Dense(mf.Module):

@@ -10,8 +10,8 @@ from harness import normal
 
 import miniframe as mf
 from miniframe.checking import differences
-from miniframe.checking.check import Check
 from miniframe.checking.doubles import in_double_precision
+from miniframe.checking.experiment import Experiment as Check
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 import miniframe as mf
 from miniframe import Graph, Input, Linear, ReLU, Sequential, Tanh, Variable
-from miniframe.drawing import picture_of
-from miniframe.layout import arrange
+from miniframe.drawing.graphs import picture_of
+from miniframe.drawing.layout import arrange
 
 
 def example():

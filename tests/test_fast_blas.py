@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from miniframe import fast_blas
+from miniframe.backend import fast_blas
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the fast BLAS is for Linux")
 
@@ -29,12 +29,13 @@ def test_status_names_openblas_and_its_threads():
 @linux
 @pytest.mark.parametrize("first", ["import mlx.core", "import miniframe", "import torch", "import numpy"])
 def test_it_is_in_place_whatever_is_imported_first(first):
-    assert run(f"{first}; import miniframe.fast_blas as b; import miniframe; print(b.status())").startswith("OpenBLAS")
+    code = f"{first}; import miniframe.backend.fast_blas as b; import miniframe; print(b.status())"
+    assert run(code).startswith("OpenBLAS")
 
 
 @linux
 def test_it_can_be_switched_off():
-    code = "import miniframe.fast_blas as b; import miniframe; print(b.status())"
+    code = "import miniframe.backend.fast_blas as b; import miniframe; print(b.status())"
     assert run(code, MINIFRAME_FAST_BLAS="0") == "MLX's own (switched off by MINIFRAME_FAST_BLAS=0)"
 
 
@@ -58,7 +59,7 @@ def test_one_thread_without_the_fast_blas_changes_nothing(monkeypatch):
 def test_a_missing_library_leaves_mlx_working():
     code = (
         "import sys; sys.modules['scipy_openblas32'] = None\n"
-        "import miniframe as mf, miniframe.fast_blas as b, mlx.core as mx\n"
+        "import miniframe as mf, miniframe.backend.fast_blas as b, mlx.core as mx\n"
         "print(b.status(), (mx.ones((3, 4)) @ mx.ones((4, 2))).sum().item())"
     )
     out = run(code)

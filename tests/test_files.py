@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from miniframe.files import FORMAT, KEY, atomic_write, load_arrays, save_arrays
+from miniframe.saving.files import FORMAT, KEY, atomic_write, load_arrays, save_arrays
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_after_an_error_the_old_file_is_still_there(tmp_path):
 SAVER = """
 import sys
 import mlx.core as mx
-from miniframe.files import save_arrays
+from miniframe.saving.files import save_arrays
 for k in range(1_000_000):
     save_arrays(sys.argv[1], {"k": mx.full((500_000,), k, dtype=mx.int32)}, {"k": k})
     print(k, flush=True)

@@ -6,7 +6,7 @@ import pytest
 from harness import close, normal
 
 import miniframe as mf
-from miniframe.jacobian import _for_each
+from miniframe.insight.jacobian import _for_each
 
 
 class Residual(mf.Module):

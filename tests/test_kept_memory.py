@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import miniframe as mf, mlx.core as mx, resource
-from miniframe import kept_memory
+from miniframe.backend import kept_memory
 for _ in range(2):
     mx.eval(mx.ones((16, 2**20)))  # 64 MB
     mx.synchronize()

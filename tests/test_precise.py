@@ -6,7 +6,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from miniframe.precise import precise
+from miniframe.checking.precise import precise
 
 X = np.random.default_rng(0).uniform(-8, 8, (5, 7))
 REFERENCES = {

@@ -9,8 +9,8 @@ import pytest
 
 import miniframe as mf
 from miniframe import Linear, ReLU, Sequential, Sigmoid, Tanh
-from miniframe.diagnosis import diagnose
-from miniframe.readings import Reading, read
+from miniframe.insight.findings import diagnose
+from miniframe.insight.readings import Reading, read
 
 
 @contextmanager
@@ -216,7 +216,7 @@ def test_a_recorder_changes_nothing_in_the_training():
 def test_a_layer_called_twice_is_listed_twice():
     layer = Linear(2, 2)
     found = read(Sequential(layer, Tanh(), layer), mf.MSELoss(), (mx.ones((3, 2)), mx.zeros((3, 2))))
-    assert list(found.layers) == ["0", "1", "0 (2)"]
+    assert list(found.layers) == ["0", "1", "0#2"]
 
 
 def test_streams_and_frozen_layers_are_recorded_too():
@@ -239,7 +239,7 @@ def test_every_says_after_which_epochs_it_looks():
 
 def test_by_default_readings_wait_until_their_share_of_the_time_allows_them(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("miniframe.recorder.time", clock)
+    monkeypatch.setattr("miniframe.insight.flight_recorder.time", clock)
     recorder = mf.FlightRecorder(share=0.05)
     # an epoch takes 10 seconds of this clock, and a reading 1
     fly(network(4), epochs=21, n=20, recorder=recorder, more=[Keep(lambda batch: clock.pass_by(10))])

@@ -50,7 +50,7 @@ def test_inside_a_model_it_is_part_of_the_graph_and_can_be_shared():
     model = mf.Sequential(block, mf.Tanh(), block)
     by_differences(model, normal(2, 3))
     names = [row.name for row in model.summary((3,)).rows]
-    assert names == ["0.block", "add", "1", "0.block", "add"]
+    assert names == ["0.block", "0.add", "1", "0.block#2", "0.add_2"]
 
 
 def test_it_also_runs_where_nothing_is_recorded():

@@ -10,8 +10,8 @@ import pytest
 from harness import normal
 
 import miniframe as mf
-from miniframe.architecture import describe, known_classes, rebuild
-from miniframe.files import KEY
+from miniframe.saving.description import describe, known_classes, rebuild
+from miniframe.saving.files import KEY
 
 
 @mf.register

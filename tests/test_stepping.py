@@ -7,8 +7,8 @@ from harness import normal
 
 import miniframe as mf
 from miniframe import Linear, MSELoss, ReLU, Sequential
-from miniframe.architecture import known_classes
-from miniframe.stepping import formula
+from miniframe.insight.backward_steps import formula
+from miniframe.saving.description import known_classes
 
 
 def array(*shape, seed=0):

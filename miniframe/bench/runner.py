@@ -13,8 +13,8 @@ import mlx.core as mx
 import numpy as np
 
 from .. import datasets
-from ..arrays import one_hot
 from ..backend import info
+from ..core.arrays import one_hot
 from .systems import SYSTEMS, Trainer, Workload, installed
 
 

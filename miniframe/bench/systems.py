@@ -18,6 +18,12 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.sequential import Sequential
+from ..layers import Linear, ReLU
+from ..losses import MSELoss
+from ..optimizers import SGD
+from .epoch_times import EpochTimes
+
 LR, MOMENTUM = 0.05, 0.9
 
 Trainer = Callable[[int], float]
@@ -63,9 +69,6 @@ def installed(package: str) -> bool:
 
 def miniframe_fit(work: Workload, compile: bool = True) -> Trainer:
     """``model.fit``, as a user calls it."""
-    from .. import SGD, Linear, MSELoss, ReLU, Sequential
-    from ..demo import EpochTimes
-
     model = Sequential()
     for i, (inputs, outputs) in enumerate(work.layers):
         if i:

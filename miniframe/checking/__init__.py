@@ -4,8 +4,8 @@ The derivative of f along one coordinate is (f(w + h) - f(w - h)) / 2h, up to an
 calculus, only forward passes, so it cannot share a mistake with the backward that it judges.
 """
 
-from .check import check_gradients as check_gradients
 from .compare import Comparison as Comparison
 from .compare import compare_gradients as compare_gradients
+from .gradients import check_gradients as check_gradients
 from .report import Report as Report
 from .report import Row as Row

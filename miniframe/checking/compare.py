@@ -8,12 +8,16 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..graph import no_grad
-from ..losses import Loss
+from ..core.arrays import as_tuple
+from ..core.module import Module
+from ..core.tape import no_grad
+from ..core.words import table
 from ..losses import get as get_loss
-from ..module import Module
-from .check import Check
+from ..losses.base import Loss
+from . import torch_witness
 from .doubles import in_double_precision
+from .experiment import Experiment
+from .report import relative_error
 
 BY_HAND, DIFFERENCES, MX_GRAD, PYTORCH = "by hand", "differences", "mx.grad", "PyTorch"
 WITNESSES = (BY_HAND, DIFFERENCES, MX_GRAD, PYTORCH)
@@ -37,9 +41,7 @@ class Comparison:
         """‖a - b‖ / (‖a‖ + ‖b‖) between the gradient by hand and a witness's; None without the witness."""
         if witness not in self.gradients[name]:
             return None
-        a, b = self.gradients[name][BY_HAND], self.gradients[name][witness]
-        total = float(np.linalg.norm(a) + np.linalg.norm(b))
-        return float(np.linalg.norm(a - b)) / max(total, 1e-12)
+        return relative_error(self.gradients[name][BY_HAND], self.gradients[name][witness])
 
     @property
     def max_error(self) -> float:
@@ -48,15 +50,14 @@ class Comparison:
 
     def __repr__(self) -> str:
         head: tuple[str, ...] = ("parameter", "layer", "shape", f"{BY_HAND}, norm", *WITNESSES[1:])
-        table = [head]
+        rows = [head]
         for name, found in self.gradients.items():
             errors = [self.error(name, witness) for witness in WITNESSES[1:]]
             words = ["-" if error is None else f"{error:.0e}" for error in errors]
             shape, norm = str(found[BY_HAND].shape), f"{np.linalg.norm(found[BY_HAND]):.6g}"
-            table.append((name, self.layers.get(name, ""), shape, norm, *words))
-        widths = [max(len(line[i]) for line in table) for i in range(len(head))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
-        lines.insert(1, "-" * len(lines[0]))
+            rows.append((name, self.layers.get(name, ""), shape, norm, *words))
+        first, *lines = table(rows)
+        lines = [first, "-" * len(first), *lines]
         return "\n".join([*lines, *(f"{witness}: {why}" for witness, why in self.absent.items())])
 
 
@@ -87,7 +88,7 @@ def compare_gradients(model: Module, loss: Loss | str, x: Any, y: Any, seed: int
         for name, _ in module.named_parameters():
             comparison.layers[f"{path}.{name}" if path else name] = module.title()
     with in_double_precision(model):
-        check = Check(model, x if isinstance(x, tuple) else (x,), loss, y, seed)
+        check = Experiment(model, as_tuple(x), loss, y, seed)
         check.upstream = [mx.array(np.ones(()), dtype=mx.float64)]
         targets = {name: (value, put) for name, value, put in check.targets()}
         by_hand = check.gradients()
@@ -98,12 +99,12 @@ def compare_gradients(model: Module, loss: Loss | str, x: Any, y: Any, seed: int
                 BY_HAND: np.zeros(value.shape) if grad is None else grad,
                 DIFFERENCES: (right + left) / 2,
             }
-        _hear(comparison, MX_GRAD, lambda: _by_mx_grad(check, targets))
-        _hear(comparison, PYTORCH, lambda: _by_torch(check))
+        _ask(comparison, MX_GRAD, lambda: _by_mx_grad(check, targets))
+        _ask(comparison, PYTORCH, lambda: torch_witness.gradients(check))
     return comparison
 
 
-def _hear(comparison: Comparison, witness: str, ask: Any) -> None:
+def _ask(comparison: Comparison, witness: str, ask: Any) -> None:
     try:
         found = ask()
     except (ImportError, LookupError, ValueError, RuntimeError) as error:
@@ -114,7 +115,7 @@ def _hear(comparison: Comparison, witness: str, ask: Any) -> None:
             gradients[witness] = found[name]
 
 
-def _by_mx_grad(check: Check, targets: dict[str, Any]) -> dict[str, np.ndarray]:
+def _by_mx_grad(check: Experiment, targets: dict[str, Any]) -> dict[str, np.ndarray]:
     """MLX's own reverse-mode differentiation of the same forward."""
     names, values = list(targets), [value for value, _ in targets.values()]
 
@@ -130,9 +131,3 @@ def _by_mx_grad(check: Check, targets: dict[str, Any]) -> dict[str, np.ndarray]:
         for value, put in targets.values():
             put(value)
     return {name: np.array(grad) for name, grad in zip(names, grads)}
-
-
-def _by_torch(check: Check) -> dict[str, np.ndarray]:
-    from .torch_witness import gradients
-
-    return gradients(check)

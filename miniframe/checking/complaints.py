@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module import Module, Parameter
+from ..core.cells import Parameter
+from ..core.module import Module
 
 
 def shape_words(expected: tuple[int, ...], got: tuple[int, ...]) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..arrays import is_floating
-from ..module import EMPTY, Module
-from ..precise import precise
-from ..untouched import untouched
+from ..core.arrays import is_floating
+from ..core.cells import EMPTY
+from ..core.module import Module
+from ..core.untouched import untouched
+from .precise import precise
 
 
 @contextmanager
@@ -21,12 +22,12 @@ def in_double_precision(module: Module) -> Iterator[None]:
     with mx.stream(mx.cpu), precise(), untouched(module):
         try:
             for cell in (*module.parameters(), *module.buffers()):
-                if is_floating(cell._value):
-                    cell._value = cell._value.astype(mx.float64)
+                if is_floating(cell.value):
+                    cell.value = cell.value.astype(mx.float64)
             yield
         finally:
             for inner in module.modules():
-                inner._saved = EMPTY
+                inner.saved = EMPTY
 
 
 def double(x: Any) -> Any:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 import mlx.core as mx
 import numpy as np
 
-from .. import random
-from ..losses import Loss
-from .check import Check
+from ..core import random
+from ..losses.base import Loss
 from .differences import slopes_differ
+from .experiment import Experiment
 from .report import Row
 
 
-def _forgotten(check: Check, row: Row) -> str:
+def _forgotten(check: Experiment, row: Row) -> str:
     if row.missing:
         hint = "its accumulate is missing" if not row.name.startswith("input") else "it returns None"
         return f"forgotten: backward gives no gradient at all; {hint}"
@@ -27,7 +27,7 @@ def _forgotten(check: Check, row: Row) -> str:
     return ""
 
 
-def _not_a_number(check: Check, row: Row) -> str:
+def _not_a_number(check: Experiment, row: Row) -> str:
     if not all(bool(mx.isfinite(y).all().item()) for y in check.outputs):
         return "not a number: forward itself gives NaN or infinity for these inputs"
     if not np.isfinite(row.by_hand).all():
@@ -37,7 +37,7 @@ def _not_a_number(check: Check, row: Row) -> str:
     return ""
 
 
-def _random(check: Check, row: Row) -> str:
+def _random(check: Experiment, row: Row) -> str:
     check.module.zero_grad()
     check.forward()
     random.seed(check.seed + 1)
@@ -46,7 +46,7 @@ def _random(check: Check, row: Row) -> str:
     return ""
 
 
-def _unstable(check: Check, row: Row) -> str:
+def _unstable(check: Experiment, row: Row) -> str:
     if row.name.startswith("input"):
         check.gradients()
         if not _same(check.backward(check.upstream).get(row.name), row.by_hand):
@@ -54,7 +54,7 @@ def _unstable(check: Check, row: Row) -> str:
     return ""
 
 
-def _upstream(check: Check, row: Row) -> str:
+def _upstream(check: Experiment, row: Row) -> str:
     if isinstance(check.module, Loss):
         return ""
     found = check.gradients([2 * grad for grad in check.upstream]).get(row.name)
@@ -67,7 +67,7 @@ def _upstream(check: Check, row: Row) -> str:
     return ""
 
 
-def _one_sample(check: Check, row: Row) -> str:
+def _one_sample(check: Experiment, row: Row) -> str:
     batch = _batch(check)
     if batch < 2 or row.name.startswith("input"):
         return ""
@@ -78,7 +78,7 @@ def _one_sample(check: Check, row: Row) -> str:
     return ""
 
 
-def _ratio(check: Check, row: Row) -> str:
+def _ratio(check: Experiment, row: Row) -> str:
     ratio = _constant_ratio(row.by_hand, row.numeric)
     if ratio is None:
         return ""
@@ -92,7 +92,7 @@ def _ratio(check: Check, row: Row) -> str:
     return f"constant ratio: backward's gradient is {ratio:.6g} times the right one"
 
 
-def _numbers(check: Check) -> Iterator[tuple[str, float]]:
+def _numbers(check: Experiment) -> Iterator[tuple[str, float]]:
     """Numbers that a forgotten or superfluous factor may be, with what it means."""
     batch, shape = _batch(check), getattr(check.inputs[0], "shape", ())
     if isinstance(check.module, Loss):
@@ -112,24 +112,24 @@ def _numbers(check: Check) -> Iterator[tuple[str, float]]:
     yield "the number of outputs", sum(y.size for y in check.outputs)
 
 
-def _transposed(check: Check, row: Row) -> str:
+def _transposed(check: Experiment, row: Row) -> str:
     if row.by_hand.ndim >= 2 and row.shape[-1] == row.shape[-2]:
         if _same(np.swapaxes(row.by_hand, -1, -2), row.numeric):
             return "transposed: backward's gradient is the transpose of the right one"
     for name, parameter in check.module.named_parameters():
-        value = parameter._value
+        value = parameter.value
         if value.ndim == 2 and value.shape[0] == value.shape[1] and name != row.name:
             check.module.zero_grad()
             check.forward()
-            parameter._value = value.T
+            parameter.value = value.T
             other = check.backward(check.upstream).get(row.name)
-            parameter._value = value
+            parameter.value = value
             if _same(other, row.numeric):
                 return f"transposed: with the transpose of {name}, backward's gradient would be right"
     return ""
 
 
-def _mask(check: Check, row: Row) -> str:
+def _mask(check: Experiment, row: Row) -> str:
     """Zeros of the right gradient that backward does not have, or has where it should not."""
     a, b = row.by_hand.ravel(), row.numeric.ravel()
     tiny = 1e-7 * max(abs(b).max(), abs(a).max())
@@ -145,14 +145,14 @@ def _mask(check: Check, row: Row) -> str:
     return ""
 
 
-def _wrong_places(check: Check, row: Row) -> str:
+def _wrong_places(check: Experiment, row: Row) -> str:
     a, b = np.sort(row.by_hand, axis=None), np.sort(row.numeric, axis=None)
     if a.size > 2 and _same(a, b):
         return "the right numbers in the wrong places: transposed, flipped, or reshaped in another order"
     return ""
 
 
-def _region(check: Check, row: Row) -> str:
+def _region(check: Experiment, row: Row) -> str:
     """Wrong exactly on one side of zero, as when one branch of a piecewise function was forgotten."""
     if row.name != "input":
         return ""
@@ -164,7 +164,7 @@ def _region(check: Check, row: Row) -> str:
     return ""
 
 
-def _identity_term(check: Check, row: Row) -> str:
+def _identity_term(check: Experiment, row: Row) -> str:
     if len(check.upstream) == 1 and check.upstream[0].shape == row.shape:
         ratio = _constant_ratio(row.by_hand - row.numeric, np.array(check.upstream[0]))
         if ratio is not None:
@@ -173,7 +173,7 @@ def _identity_term(check: Check, row: Row) -> str:
     return ""
 
 
-def _wrong_place(check: Check, row: Row) -> str:
+def _wrong_place(check: Experiment, row: Row) -> str:
     if row.name == "input" and len(check.outputs) == 1 and check.outputs[0].shape == row.shape:
         x = check.inputs[0]
         check.inputs[0] = check.outputs[0]
@@ -185,7 +185,7 @@ def _wrong_place(check: Check, row: Row) -> str:
     return ""
 
 
-def _cross_terms(check: Check, row: Row) -> str:
+def _cross_terms(check: Experiment, row: Row) -> str:
     """Does an input move several outputs, while backward uses only its own upstream gradient?"""
     if not row.name.startswith("input") or check.upstream[0].shape != row.shape or row.numeric.size < 2:
         return ""
@@ -203,7 +203,7 @@ def _cross_terms(check: Check, row: Row) -> str:
     return ""
 
 
-def _kink(check: Check, row: Row) -> str:
+def _kink(check: Experiment, row: Row) -> str:
     wrong = abs(row.by_hand - row.numeric) > 1e-4 * (abs(row.by_hand) + abs(row.numeric))
     if wrong.any() and slopes_differ(row.right, row.left)[wrong].all():
         at = row.worst
@@ -214,7 +214,7 @@ def _kink(check: Check, row: Row) -> str:
     return ""
 
 
-PATTERNS: tuple[Callable[[Check, Row], str], ...] = (
+PATTERNS: tuple[Callable[[Experiment, Row], str], ...] = (
     _forgotten,
     _not_a_number,
     _kink,
@@ -236,7 +236,7 @@ PATTERNS: tuple[Callable[[Check, Row], str], ...] = (
 # -------------------------------------------------------------------- measuring
 
 
-def _numeric(check: Check, name: str) -> np.ndarray:
+def _numeric(check: Experiment, name: str) -> np.ndarray:
     """The differences of one row anew, after something in the check was changed."""
     outputs, check.outputs = check.outputs, check.forward()
     for found, value, put in check.targets():
@@ -247,7 +247,7 @@ def _numeric(check: Check, name: str) -> np.ndarray:
     raise KeyError(name)
 
 
-def _batch(check: Check) -> int:
+def _batch(check: Experiment) -> int:
     shape = getattr(check.inputs[0], "shape", ())
     shared = isinstance(check.module, Loss) or all(y.shape[:1] == shape[:1] for y in check.outputs)
     return int(shape[0]) if shape and shared else 0

@@ -7,6 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 
+def relative_error(a: np.ndarray, b: np.ndarray, floor: float = 1e-12) -> float:
+    """‖a - b‖ / (‖a‖ + ‖b‖), the one measure of how far two gradients are apart.
+
+    Args:
+        floor: what the denominator is at least, so that rounding errors of gradients near 0 do not count.
+
+    >>> relative_error(np.array([3.0]), np.array([1.0]))
+    0.5
+    """
+    return float(np.linalg.norm(a - b) / max(np.linalg.norm(a) + np.linalg.norm(b), floor))
+
+
 @dataclass
 class Row:
     """The verdict on one parameter or input.

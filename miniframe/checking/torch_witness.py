@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import random
-from ..graph import Variable
-from ..module import Module
-from ..walk import ancestors
-from .check import Check
+from ..core import random
+from ..core.module import Module
+from ..graph.passes import Pass
+from .experiment import Experiment
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 Function = Callable[..., Any]  # (layer, its parameters as tensors, inputs) -> output
 
 
-def gradients(check: Check) -> dict[str, np.ndarray]:
+def gradients(check: Experiment) -> dict[str, np.ndarray]:
     """The gradients of the loss by name, as float64 arrays.
 
     Raises:
@@ -33,26 +32,22 @@ def gradients(check: Check) -> dict[str, np.ndarray]:
     table = _table()
     assert check.loss is not None
     names = {id(p): name for name, p in check.module.named_parameters()}
-    tensors = {id(p): _leaf(p._value) for p in check.module.parameters()}
+    tensors = {id(p): _leaf(p.value) for p in check.module.parameters()}
     random.seed(check.seed)
-    sources = [Variable(x) for x in check.inputs]
-    output = check.module(*sources)
-    values: dict[int, Any] = {id(node): _leaf(node.value) for node in sources}
-    for node in ancestors([output]):
-        if id(node) in values:
-            continue
-        if node.module is None:
-            values[id(node)] = (
-                node.value if isinstance(node.value, (int, float)) else torch.tensor(np.array(node.value))
-            )
+    seen = Pass(check.module, tuple(check.inputs), "compare_gradients")
+    values: dict[int, Any] = {id(node): _leaf(node.value) for node in seen.inputs}
+    for node in seen.nodes:
+        if node.module is not None:
+            values[id(node)] = _call(table, node.module, tensors, [values[id(source)] for source in node.inputs])
+        elif isinstance(node.value, (int, float)):
+            values[id(node)] = node.value
         else:
-            inputs = [values[id(source)] for source in node.inputs]
-            values[id(node)] = _call(table, node.module, tensors, inputs)
+            values[id(node)] = torch.tensor(np.array(node.value))
     target = torch.tensor(np.array(check.target))
     target = target.long() if not target.is_floating_point() else target
-    _call(table, check.loss, tensors, [values[id(output)], target]).backward()
+    _call(table, check.loss, tensors, [values[id(seen.outputs[0])], target]).backward()
     found = {names[key]: tensor.grad for key, tensor in tensors.items()}
-    found.update({check.input_name(i): values[id(node)].grad for i, node in enumerate(sources)})
+    found.update({check.input_name(i): values[id(node)].grad for i, node in enumerate(seen.inputs)})
     return {name: grad.numpy() for name, grad in found.items() if grad is not None}
 
 

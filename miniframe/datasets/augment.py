@@ -11,8 +11,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..arrays import as_array
-from ..training.data import batches
+from ..core.arrays import as_array
+from ..data.arrays import batches
 
 Change = Callable[[mx.array], mx.array]
 

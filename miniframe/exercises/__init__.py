@@ -5,9 +5,9 @@ A check compares the learner's gradient with differences, and says which classic
 the answer.
 """
 
-from .exercise import CATALOGUE as CATALOGUE
+from .catalogue import CATALOGUE as CATALOGUE
+from .catalogue import get as get
 from .exercise import Exercise as Exercise
 from .exercise import Wrong as Wrong
-from .exercise import get as get
 from .files import check as check
 from .files import start as start

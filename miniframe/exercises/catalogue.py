@@ -1,4 +1,6 @@
-"""Importing this fills the catalogue, in the order of the lessons."""
+"""All exercises, in the order of the lessons. Importing this file imports those that define them."""
+
+from __future__ import annotations
 
 from . import basics as basics
 from . import images as images
@@ -6,13 +8,22 @@ from . import layers as layers
 from . import losses as losses
 from . import models as models
 from . import training as training
-from .exercise import CATALOGUE
+from .exercise import DEFINED, Exercise
 
 
 def _order(number: str) -> tuple[int, ...]:
     return tuple(int(part) for part in number.split("."))
 
 
-_sorted = {number: CATALOGUE[number] for number in sorted(CATALOGUE, key=_order)}
-CATALOGUE.clear()
-CATALOGUE.update(_sorted)
+CATALOGUE: dict[str, Exercise] = {number: DEFINED[number] for number in sorted(DEFINED, key=_order)}
+
+
+def get(number: str) -> Exercise:
+    """The exercise with this number.
+
+    >>> get("4.2").title
+    'Write this backward: ReLU'
+    """
+    if number not in CATALOGUE:
+        raise ValueError(f"no exercise {number!r}; known: {', '.join(CATALOGUE)}")
+    return CATALOGUE[number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .exercise import CATALOGUE, get
+from .catalogue import CATALOGUE
 from .files import check, path_of, start
 
 
@@ -24,7 +24,6 @@ def add_commands(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    get("1.1")
     for exercise in CATALOGUE.values():
         begun = " (started)" if path_of(exercise.number).exists() else ""
         print(f"{exercise.number:<5} {exercise.title}{begun}")

@@ -8,7 +8,7 @@ from typing import Any
 
 Namespace = dict[str, Any]
 
-CATALOGUE: dict[str, Exercise] = {}
+DEFINED: dict[str, Exercise] = {}  # in the order of the files; catalogue.py puts them into that of the lessons
 
 
 class Wrong(Exception):
@@ -36,20 +36,7 @@ def exercise(number: str, title: str, stub: str) -> Callable[[Callable[[Namespac
     """Put an exercise into the catalogue; decorates the function that checks it."""
 
     def register(check: Callable[[Namespace], None]) -> Exercise:
-        CATALOGUE[number] = Exercise(number, title, f'"""Exercise {number}. {title}.\n{stub}', check)
-        return CATALOGUE[number]
+        DEFINED[number] = Exercise(number, title, f'"""Exercise {number}. {title}.\n{stub}', check)
+        return DEFINED[number]
 
     return register
-
-
-def get(number: str) -> Exercise:
-    """The exercise with this number.
-
-    >>> get("4.2").title
-    'Write this backward: ReLU'
-    """
-    from . import catalogue  # noqa: F401  # fills the catalogue
-
-    if number not in CATALOGUE:
-        raise ValueError(f"no exercise {number!r}; known: {', '.join(CATALOGUE)}")
-    return CATALOGUE[number]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from .exercise import Namespace, Wrong, get
+from .catalogue import get
+from .exercise import Namespace, Wrong
 
 
 def path_of(number: str, folder: str | Path = ".") -> Path:

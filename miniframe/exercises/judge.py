@@ -14,8 +14,8 @@ import mlx.core as mx
 import numpy as np
 
 from ..checking import check_gradients
-from ..checking.check import random_upstream
-from ..module import Module
+from ..checking.experiment import random_upstream
+from ..core.module import Module
 from .exercise import Namespace, Wrong
 
 Array = np.ndarray

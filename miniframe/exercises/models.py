@@ -5,8 +5,8 @@ from __future__ import annotations
 import mlx.core as mx
 import numpy as np
 
+from ..core.sequential import Sequential
 from ..layers import Linear, Tanh
-from ..sequential import Sequential
 from .exercise import Namespace, Wrong, exercise
 from .judge import Array, found, judge_layer, normal, same
 from .layers import BACKWARD, HEAD

@@ -7,9 +7,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..arrays import as_array
-from ..module import Module
-from ..untouched import untouched
+from ..core.arrays import as_array
+from ..core.module import Module
+from ..core.untouched import untouched
 from .reach import chosen_scores, node_of, run
 
 
@@ -40,8 +40,8 @@ def grad_cam(model: Module, images: Any, layer: str | Module, target: Any = None
     images = as_array(images, where="grad_cam")
     with untouched(model):
         model.eval()
-        _, output = run(model, images)
-        node = node_of(model, layer, output)
+        seen = run(model, images)
+        node, output = node_of(seen, layer), seen.outputs[0]
         if node.value.ndim != 4:
             raise ValueError(f"grad_cam: expected a layer with output (batch, H, W, channels), got {node.value.shape}")
         _, pick = chosen_scores(output.value, target)

@@ -6,8 +6,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..module import Module
-from ..untouched import untouched
+from ..core.module import Module
+from ..core.untouched import untouched
 from .reach import find_layer, node_of, run
 
 
@@ -29,8 +29,7 @@ def activation_maps(model: Module, x: Any, layer: str | Module) -> mx.array:
     """
     with untouched(model):
         model.eval()
-        _, output = run(model, x)
-        return node_of(model, layer, output).value
+        return node_of(run(model, x), layer).value
 
 
 def filters(model: Module, layer: str | Module) -> mx.array:

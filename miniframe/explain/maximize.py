@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import mlx.core as mx
 import numpy as np
 
-from ..arrays import number
-from ..module import Module
-from ..untouched import untouched
-from .reach import node_of, run
+from ..core.arrays import number
+from ..core.module import Module
+from ..core.untouched import untouched
+from .reach import node_of, run, send_back
 
 
 @dataclass
@@ -112,15 +112,14 @@ def activation_and_gradient(
 ) -> tuple[mx.array, mx.array]:
     """The mean activation of a channel for the shifted image, and its gradient with respect to the unshifted one."""
     rows, columns = shift
-    source, output = run(model, _moved(image, rows, columns))
-    node = node_of(model, layer, output)
+    seen = run(model, _moved(image, rows, columns))
+    node = node_of(seen, layer)
     channels = node.value.shape[-1]
     if not -channels <= channel < channels:
         raise ValueError(f"maximize_activation: expected a channel of 0..{channels - 1}, got {channel}")
     activation = node.value[..., channel]
     pick = (mx.arange(channels) == channel % channels).astype(image.dtype) / activation.size
-    node.backward(mx.broadcast_to(pick, node.value.shape))
-    gradient = source.grad if source.grad is not None else mx.zeros_like(image)
+    gradient = send_back(node, mx.broadcast_to(pick, node.value.shape), seen.inputs[0])
     return activation.mean(), _moved(gradient, -rows, -columns)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..arrays import as_array
-from ..graph import Node, Variable
-from ..module import Module
-from ..walk import ancestors
+from ..core.arrays import as_array
+from ..core.module import Module
+from ..core.node import Node
+from ..core.walk import grad_or_zero
+from ..graph.passes import Pass
 
 
 def find_layer(model: Module, layer: str | Module) -> Module:
@@ -28,28 +29,34 @@ def find_layer(model: Module, layer: str | Module) -> Module:
     return modules[layer]
 
 
-def run(model: Module, x: Any) -> tuple[Node, Node]:
-    """The model on ``x`` as (input node, output node), with everything between them recorded."""
-    source = Variable(as_array(x, where="explain"))
-    output = model(source)
-    if not isinstance(output, Node):
-        raise TypeError(f"{model.title()}: expected a model with one output, got {type(output).__name__}")
-    return source, output
+def run(model: Module, x: Any) -> Pass:
+    """The model on ``x``, with everything in it recorded; it must have one output."""
+    seen = Pass(model, x, "explain")
+    if len(seen.outputs) != 1:
+        raise TypeError(f"{model.title()}: expected a model with one output, got {len(seen.outputs)}")
+    return seen
 
 
-def node_of(model: Module, layer: str | Module, output: Node) -> Node:
-    """The node that holds the output of a layer (its last call, if there are several), from a pass of the model.
+def node_of(seen: Pass, layer: str | Module) -> Node:
+    """The node that holds the output of a layer (its last call, if there are several) in a pass of the model.
 
     For a layer made of others, such as a Sequential inside the model, this is its last inner call.
     """
-    module = find_layer(model, layer)
-    nodes = [node for node in ancestors([output]) if node.module is module or module in node.scope]
+    module = find_layer(seen.model, layer)
+    nodes = [node for node in seen.calls.values() if node.module is module or module in node.scope]
     if not nodes:
         raise ValueError(
             f"{module.title()} was not called, or only inside a module that writes its own backward, "
             "where its value cannot be reached"
         )
     return nodes[-1]
+
+
+def send_back(node: Node, gradient: mx.array, source: Node) -> mx.array:
+    """What arrives at the input ``source`` when ``gradient`` is sent back from a node; zeros if nothing does."""
+    source.grad = None
+    node.backward(gradient)
+    return grad_or_zero(source)
 
 
 def chosen_scores(output: mx.array, target: Any) -> tuple[mx.array, mx.array]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..arrays import as_array
-from ..module import Module
-from ..untouched import untouched
-from .reach import chosen_scores, run
+from ..core.arrays import as_array
+from ..core.module import Module
+from ..core.untouched import untouched
+from .reach import chosen_scores, run, send_back
 
 
 def input_gradient(model: Module, x: Any, target: Any = None) -> mx.array:
@@ -27,10 +27,9 @@ def input_gradient(model: Module, x: Any, target: Any = None) -> mx.array:
     """
     with untouched(model):
         model.eval()
-        source, output = run(model, x)
-        _, pick = chosen_scores(output.value, target)
-        output.backward(pick)
-        return source.grad if source.grad is not None else mx.zeros_like(source.value)
+        seen = run(model, x)
+        _, pick = chosen_scores(seen.output, target)
+        return send_back(seen.outputs[0], pick, seen.inputs[0])
 
 
 def saliency(
@@ -116,5 +115,4 @@ def integrated_gradients(model: Module, x: Any, target: Any = None, baseline: An
 def _predicted(model: Module, x: mx.array) -> mx.array:
     with untouched(model):
         model.eval()
-        _, output = run(model, x)
-        return mx.argmax(output.value, axis=-1)
+        return mx.argmax(run(model, x).output, axis=-1)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.cells import Buffer
+from ..core.module import Module
 from ..layers import Conv2d, ConvTranspose2d, Flatten, GlobalAvgPool2d, LayerNorm, Linear
-from ..module import Buffer, Module
 
 COUNTER = "num_batches_tracked"  # PyTorch's BatchNorm counts its batches; nothing here needs that
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import layers as mf
-from ..module import Module
+from ..core.module import Module
 
 
 def layer_from_torch(module: Any) -> Module | None:

@@ -10,10 +10,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..files import load_arrays
-from ..module import Buffer, Module
-from ..sequential import Sequential
-from ..serialization import WeightsReport, put_weights
+from ..core.cells import Buffer
+from ..core.module import Module
+from ..core.sequential import Sequential
+from ..saving.files import load_arrays
+from ..saving.weights import WeightsReport, put_weights
 from .layouts import from_torch_layout, layers_with_channels, numpy_arrays, own_cells, paired_names, to_torch_layout
 from .pairs import FROM_TORCH, layer_from_torch, layer_to_torch
 
@@ -70,7 +71,7 @@ def _layer(module: Any, path: str, made: dict[int, Module]) -> Module:
 
 def _copy_of(source: Module, children: Mapping[str, Module]) -> Module:
     copy = object.__new__(type(source))
-    vars(copy).update({name: value for name, value in vars(source).items() if name != "_saved"})
+    vars(copy).update({name: value for name, value in vars(source).items() if name not in ("_saved", "_last_step")})
     vars(copy).update(children)
     return copy
 

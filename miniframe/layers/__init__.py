@@ -11,6 +11,7 @@ from .activations import SiLU as SiLU
 from .activations import Softmax as Softmax
 from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
+from .arithmetic import Add as Add
 from .combine import Concatenate as Concatenate
 from .combine import Maximum as Maximum
 from .combine import Minimum as Minimum
@@ -34,9 +35,11 @@ from .normalization import LayerNorm as LayerNorm
 from .pooling import AvgPool2d as AvgPool2d
 from .pooling import GlobalAvgPool2d as GlobalAvgPool2d
 from .pooling import MaxPool2d as MaxPool2d
+from .reductions import Sum as Sum
 from .residual import Residual as Residual
 from .resizing import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .resizing import Upsample2d as Upsample2d
 from .resizing import ZeroPad2d as ZeroPad2d
 from .shape import Flatten as Flatten
 from .shape import Reshape as Reshape
+from .tap import Tap as Tap

@@ -9,7 +9,7 @@ import math
 
 import mlx.core as mx
 
-from ..module import Module
+from ..core.module import Module
 
 
 class Identity(Module):
@@ -18,6 +18,8 @@ class Identity(Module):
     >>> Identity()(mx.array([1.0, 2.0])).tolist()
     [1.0, 2.0]
     """
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         self.saved = ()
@@ -35,6 +37,8 @@ class ReLU(Module):
     ([0.0, 0.0, 2.0], [0.0, 0.0, 5.0])
     """
 
+    samples_apart = True
+
     def forward(self, x: mx.array) -> mx.array:
         y = mx.maximum(x, 0)
         self.saved = y
@@ -44,6 +48,10 @@ class ReLU(Module):
         y = self.saved
         return grad_output * mx.sign(y)
 
+    def dead_units(self, y: mx.array) -> mx.array:
+        """The fraction of units whose output is 0 for every sample: nothing flows back through them."""
+        return (y.reshape(-1, y.shape[-1]).max(axis=0) <= 0).astype(mx.float32).mean()
+
 
 class LeakyReLU(Module):
     """y = x where x > 0, else slope x. dx = dy or slope dy.
@@ -51,6 +59,8 @@ class LeakyReLU(Module):
     Args:
         slope: of the negative side, between 0 and 1; 0.01 by default.
     """
+
+    samples_apart = True
 
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = slope
@@ -73,6 +83,8 @@ class ELU(Module):
     Args:
         alpha: the value that -y approaches for very negative x; 1.0 by default.
     """
+
+    samples_apart = True
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -97,6 +109,8 @@ class Sigmoid(Module):
     [0.5]
     """
 
+    samples_apart = True
+
     def forward(self, x: mx.array) -> mx.array:
         y = mx.sigmoid(x)
         self.saved = y
@@ -106,9 +120,15 @@ class Sigmoid(Module):
         y = self.saved
         return grad_output * (y * (1 - y))
 
+    def saturation(self, y: mx.array) -> mx.array:
+        """The fraction of outputs within 1% of a limit, where the slope is nearly 0."""
+        return (mx.abs(y - 0.5) > 0.49).astype(mx.float32).mean()
+
 
 class Tanh(Module):
     """y = tanh x. dx = dy (1 - y²). Written with y, it cannot overflow: the textbook 1 / cosh² x can."""
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         y = mx.tanh(x)
@@ -119,9 +139,15 @@ class Tanh(Module):
         y = self.saved
         return grad_output * (1 - y * y)
 
+    def saturation(self, y: mx.array) -> mx.array:
+        """The fraction of outputs within 1% of a limit, where the slope is nearly 0."""
+        return (mx.abs(y) > 0.99).astype(mx.float32).mean()
+
 
 class Softplus(Module):
     """y = log(1 + exp x), a smooth ReLU. dx = dy sigmoid(x)."""
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         self.saved = x
@@ -134,6 +160,8 @@ class Softplus(Module):
 
 class SiLU(Module):
     """y = x s with s = sigmoid(x), also called Swish. dx = dy (s + y (1 - s))."""
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         s = mx.sigmoid(x)
@@ -151,6 +179,8 @@ class GELU(Module):
 
     Hendrycks & Gimpel 2016, exact form: Φ(x) = (1 + erf(x / √2)) / 2, φ(x) = exp(-x² / 2) / √(2π).
     """
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         phi = (1 + mx.erf(x / math.sqrt(2))) / 2

@@ -12,7 +12,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..module import Module
+from ..core.module import Module
+from ..core.node import Node, method, written
+from ..core.teach import teach
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
@@ -33,6 +35,7 @@ def unbroadcast(grad: mx.array, shape: tuple[int, ...]) -> mx.array:
     return grad.sum(axis=tuple(range(extra)) + stretched, keepdims=True).reshape(shape)
 
 
+@written("+")
 class Add(Module):
     """z = x + y, broadcast. dx = dz, dy = dz."""
 
@@ -45,6 +48,7 @@ class Add(Module):
         return unbroadcast(grad_output, x_shape), unbroadcast(grad_output, y_shape)
 
 
+@written("-")
 class Subtract(Module):
     """z = x - y, broadcast. dx = dz, dy = -dz."""
 
@@ -57,6 +61,7 @@ class Subtract(Module):
         return unbroadcast(grad_output, x_shape), unbroadcast(-grad_output, y_shape)
 
 
+@written("*")
 class Multiply(Module):
     """z = x * y, broadcast. dx = dz y, dy = dz x."""
 
@@ -69,6 +74,7 @@ class Multiply(Module):
         return unbroadcast(grad_output * y, shape_of(x)), unbroadcast(grad_output * x, shape_of(y))
 
 
+@written("/")
 class Divide(Module):
     """z = x / y, broadcast. dx = dz / y, dy = -dz x / y²."""
 
@@ -82,6 +88,7 @@ class Divide(Module):
         return unbroadcast(grad_x, shape_of(x)), unbroadcast(-grad_x * x / y, shape_of(y))
 
 
+@method("__neg__")
 class Negate(Module):
     """z = -x. dx = -dz."""
 
@@ -93,6 +100,7 @@ class Negate(Module):
         return -grad_output
 
 
+@written("**")
 class Power(Module):
     """z = x ** y, broadcast. dx = dz y x^(y-1), dy = dz z log x (0 where x = 0, as z stays 0 there).
 
@@ -114,6 +122,7 @@ class Power(Module):
         return unbroadcast(grad_x, shape_of(x)), unbroadcast(grad_y, shape_of(y))
 
 
+@written("@")
 class MatMul(Module):
     """Z = X Y. dX = dZ Yᵀ, dY = Xᵀ dZ. Two vectors give their dot product; leading axes broadcast."""
 
@@ -131,6 +140,7 @@ class MatMul(Module):
         return unbroadcast(grad_x, rows.shape).reshape(x.shape), unbroadcast(grad_y, columns.shape).reshape(y.shape)
 
 
+@method("exp")
 class Exp(Module):
     """z = exp x. dx = dz z."""
 
@@ -144,6 +154,7 @@ class Exp(Module):
         return grad_output * z
 
 
+@method("log")
 class Log(Module):
     """z = log x. dx = dz / x."""
 
@@ -156,6 +167,7 @@ class Log(Module):
         return grad_output / x
 
 
+@method("sqrt")
 class Sqrt(Module):
     """z = √x. dx = dz / 2z."""
 
@@ -169,6 +181,7 @@ class Sqrt(Module):
         return grad_output / (2 * z)
 
 
+@method("__getitem__")
 class Index(Module):
     """z = x[index]. dx is zero but for the chosen elements; an element chosen twice gets both gradients."""
 
@@ -223,3 +236,16 @@ class Transpose(Module):
             return grad_output.T
         inverse = np.argsort([axis % len(self.axes) for axis in self.axes]).tolist()
         return grad_output.transpose(*inverse)
+
+
+def reshape(x: Node, *shape: Any) -> Any:
+    """The same numbers in another shape, given as a tuple or one by one; -1 means "what is left"."""
+    return ReshapeTo(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)(x)
+
+
+def transpose(x: Node, *axes: int) -> Any:
+    """The axes permuted; reversed, if none are given."""
+    return Transpose(axes or None)(x)
+
+
+teach(Node, reshape, transpose, T=property(lambda x: Transpose()(x), doc="All axes reversed."))

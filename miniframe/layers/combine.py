@@ -12,7 +12,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..module import Module
+from ..core.module import Module
 from .arithmetic import shape_of, unbroadcast
 
 
@@ -164,27 +164,6 @@ class Minimum(Module):
 def _to_the_winner(grad: mx.array, x: Any, y: Any, x_wins: mx.array) -> tuple[mx.array, mx.array]:
     grad_x = mx.where(x_wins, grad, mx.where(x == y, grad / 2, 0))
     return unbroadcast(grad_x, shape_of(x)), unbroadcast(grad - grad_x, shape_of(y))
-
-
-class Part(Module):
-    """Output number ``index`` of a layer with several. Its gradient goes to that place; the others get none."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-    def settings(self) -> str:
-        return str(self.index)
-
-    def __call__(self, outputs: Any) -> Any:
-        return outputs[self.index] if isinstance(outputs, tuple) else super().__call__(outputs)
-
-    def forward(self, outputs: tuple[mx.array, ...]) -> mx.array:
-        self.saved = len(outputs)
-        return outputs[self.index]
-
-    def backward(self, grad_output: mx.array) -> tuple[tuple[mx.array | None, ...]]:
-        count = self.saved
-        return (tuple(grad_output if index == self.index else None for index in range(count)),)
 
 
 # -------------------------------------------------------------------- the same as functions, for arrays and nodes

@@ -11,9 +11,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from .. import initializers
-from ..arrays import is_floating
-from ..module import Module, Parameter
+from ..core.arrays import is_floating
+from ..core.cells import Parameter
+from ..core.module import Module
+from . import initializers
 from .convolution_kernels import add_bias, convolve, input_gradient, weight_gradient
 from .windows import Pair, Window, pair, times
 
@@ -50,6 +51,8 @@ class Conv2d(Module):
     >>> layer.backward(mx.ones((5, 50, 50, 7))).shape, layer.weight.grad.shape
     ((5, 50, 50, 3), (7, 3, 3, 3))
     """
+
+    samples_apart = True
 
     def __init__(
         self,
@@ -136,6 +139,8 @@ class ConvTranspose2d(Module):
     >>> layer(mx.zeros((1, 4, 5, 3))).shape, layer.backward(mx.zeros((1, 8, 10, 2))).shape
     ((1, 8, 10, 2), (1, 4, 5, 3))
     """
+
+    samples_apart = True
 
     def __init__(
         self,

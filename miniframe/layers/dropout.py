@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from ..module import Module
+from ..core.module import Module
 
 
 class Dropout(Module):

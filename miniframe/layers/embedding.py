@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from .. import initializers
-from ..arrays import is_floating
-from ..module import Module, Parameter
+from ..core.arrays import is_floating
+from ..core.cells import Parameter
+from ..core.module import Module
+from . import initializers
 
 
 class Embedding(Module):

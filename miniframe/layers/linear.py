@@ -6,9 +6,10 @@ import math
 
 import mlx.core as mx
 
-from .. import initializers
-from ..arrays import is_floating
-from ..module import Module, Parameter
+from ..core.arrays import is_floating
+from ..core.cells import Parameter
+from ..core.module import Module
+from . import initializers
 
 
 class Linear(Module):
@@ -35,6 +36,8 @@ class Linear(Module):
     >>> layer.backward(mx.ones((5, 3))).shape, layer.weight.grad.shape, layer.bias.grad.tolist()
     ((5, 2), (3, 2), [5.0, 5.0, 5.0])
     """
+
+    samples_apart = True
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         if in_features < 1 or out_features < 1:

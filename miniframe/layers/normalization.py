@@ -10,8 +10,9 @@ import math
 
 import mlx.core as mx
 
-from ..arrays import is_floating
-from ..module import Buffer, Module, Parameter
+from ..core.arrays import is_floating
+from ..core.cells import Buffer, Parameter
+from ..core.module import Module
 
 Axes = tuple[int, ...]
 
@@ -121,6 +122,8 @@ class LayerNorm(Module):
     [[-1.0, 1.0], [0.0, 0.0]]
     """
 
+    samples_apart = True
+
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, affine: bool = True, bias: bool = True
     ) -> None:
@@ -174,6 +177,8 @@ class GroupNorm(Module):
     >>> GroupNorm(1, 2)(mx.array([[1.0, 3.0]])).round(3).tolist()
     [[-1.0, 1.0]]
     """
+
+    samples_apart = True
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
         if num_groups < 1 or num_channels < 1 or num_channels % num_groups or eps < 0:

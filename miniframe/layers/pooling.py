@@ -6,7 +6,7 @@ import math
 
 import mlx.core as mx
 
-from ..module import Module
+from ..core.module import Module
 from .convolution import check_image
 from .convolution_kernels import NARROW
 from .windows import Pair, Window, pair, times
@@ -59,6 +59,8 @@ class MaxPool2d(_Pool2d):
     [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
     """
 
+    samples_apart = True
+
     def forward(self, x: mx.array) -> mx.array:
         self.check(x)
         views = self.window.shifted(x, fill=-math.inf)
@@ -102,6 +104,8 @@ class AvgPool2d(_Pool2d):
     [[2.5, 4.5], [10.5, 12.5]]
     """
 
+    samples_apart = True
+
     def forward(self, x: mx.array) -> mx.array:
         self.check(x)
         self.saved = x.shape
@@ -127,6 +131,8 @@ class GlobalAvgPool2d(Module):
     >>> GlobalAvgPool2d()(mx.ones((5, 7, 7, 3))).shape
     (5, 3)
     """
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         check_image(self, x)

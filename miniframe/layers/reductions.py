@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mlx.core as mx
 
-from ..module import Module
-
-Axis = int | Sequence[int] | None
+from ..core.module import Module
+from ..core.node import Axis, method
 
 
 class _Reduction(Module):
@@ -28,6 +25,7 @@ class _Reduction(Module):
         return reduced.reshape([1 if axis in gone else size for axis, size in enumerate(shape)])
 
 
+@method("sum")
 class Sum(_Reduction):
     """z = Σ x over ``axis`` (all axes by default). dx = dz, spread over the summed axes."""
 
@@ -40,6 +38,7 @@ class Sum(_Reduction):
         return mx.broadcast_to(self.expand(grad_output, shape), shape)
 
 
+@method("mean")
 class Mean(_Reduction):
     """z = Σ x / n over ``axis``. dx = dz / n, spread over the averaged axes."""
 
@@ -53,6 +52,7 @@ class Mean(_Reduction):
         return mx.broadcast_to(self.expand(grad_output, shape) / n, shape)
 
 
+@method("max")
 class Max(_Reduction):
     """z = max x over ``axis``. dx = dz at the largest element; equal ones share it, as in PyTorch's amax."""
 

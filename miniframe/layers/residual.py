@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module import Module
+from ..core.module import Module
 
 
 class Residual(Module):
@@ -23,6 +23,8 @@ class Residual(Module):
     >>> layer(mx.array([[1.0, 2.0]])).tolist(), layer.backward(mx.array([[1.0, 1.0]])).tolist()
     ([[2.0, 4.0]], [[2.0, 2.0]])
     """
+
+    samples_apart = True
 
     def __init__(self, block: Module, shortcut: Module | None = None) -> None:
         self.block, self.shortcut = block, shortcut

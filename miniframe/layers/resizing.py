@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import mlx.core as mx
 import numpy as np
 
-from ..module import Module
+from ..core.module import Module
 from .convolution import check_image
 from .windows import Pair, pair, times
 
@@ -27,6 +27,8 @@ class ZeroPad2d(Module):
     >>> ZeroPad2d((1, 0, 0, 2))(mx.ones((1, 4, 4, 3))).shape
     (1, 6, 5, 3)
     """
+
+    samples_apart = True
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         sides = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
@@ -80,6 +82,8 @@ class AdaptiveAvgPool2d(_Resample2d):
     [[2.0, 3.0], [5.0, 6.0]]
     """
 
+    samples_apart = True
+
     def __init__(self, output_size: int | Pair) -> None:
         self.output_size = pair(output_size, "output_size", "AdaptiveAvgPool2d")
 
@@ -103,6 +107,8 @@ class Upsample2d(_Resample2d):
     >>> Upsample2d(2)(mx.array([[1.0, 2.0]]).reshape(1, 1, 2, 1)).reshape(2, 4).tolist()
     [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
     """
+
+    samples_apart = True
 
     def __init__(self, scale: int | Pair = 2, mode: str = "nearest") -> None:
         self.scale = pair(scale, "scale", "Upsample2d")

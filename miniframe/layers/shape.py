@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from ..module import Module
+from ..core.module import Module
 
 
 class Flatten(Module):
@@ -13,6 +13,8 @@ class Flatten(Module):
     >>> Flatten()(mx.zeros((5, 28, 28, 1))).shape
     (5, 784)
     """
+
+    samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
         if x.ndim < 2:

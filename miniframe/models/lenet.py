@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..core.sequential import Sequential
 from ..layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
-from ..sequential import Sequential
 
 
 def lenet(num_classes: int = 10, in_channels: int = 1) -> Sequential:

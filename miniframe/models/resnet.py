@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.module import Module
+from ..core.sequential import Sequential
 from ..layers import BatchNorm, Conv2d, GlobalAvgPool2d, Linear, MaxPool2d, ReLU
-from ..module import Module
-from ..sequential import Sequential
 from .starting import he_start
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from .. import initializers
-from ..layers import Conv2d
-from ..module import Module
+from ..core.module import Module
+from ..layers import Conv2d, initializers
 
 M = TypeVar("M", bound=Module)
 

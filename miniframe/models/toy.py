@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..core.sequential import Sequential
 from ..layers import Conv2d, GlobalAvgPool2d, Linear, MaxPool2d, ReLU
-from ..sequential import Sequential
 
 
 def toy_classifier(num_classes: int = 5) -> Sequential:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..core.module import Module
+from ..core.sequential import Sequential
 from ..layers import AdaptiveAvgPool2d, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
-from ..module import Module
-from ..sequential import Sequential
 from .starting import he_start
 
 # the channels of the convolutions between one pooling and the next

@@ -11,7 +11,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..module import Buffer
+from ..core.cells import Buffer
+from ..core.warn import warn_once
 from .groups import Group, Parameters, Scalar, Schedule, at_least_0, make_groups
 
 
@@ -167,6 +168,10 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def gradients_not_zeroed(self) -> None:
+        """Warn, once, that a backward added to gradients that a step had already used."""
+        warn_once(self, "zero_grad", _NOT_ZEROED)
+
     def cells(self) -> Iterator[Buffer]:
         """Everything, besides the parameters, that a step reads or writes."""
         yield from self.scalars()
@@ -177,3 +182,9 @@ class Optimizer:
     def __repr__(self) -> str:
         rates = " and ".join(f"{group.lr_at(self.steps_taken):g}" for group in self.groups)
         return f"{type(self).__name__}({len(self.parameters)} parameters, lr={rates})"
+
+
+_NOT_ZEROED = (
+    "backward added to gradients that optimizer.step() has already used, so every step repeats all earlier ones. "
+    "Call model.zero_grad() before each backward"
+)

@@ -7,7 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..module import Buffer, Module, Parameter
+from ..core.cells import Buffer, Parameter
+from ..core.module import Module
 
 Schedule = Callable[[int], float]
 Parameters = Module | Iterable[Parameter | Mapping[str, Any]]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..diagnosis import Finding
-from ..readings import Reading
+from ..core.teach import teach
+from ..insight.findings import Finding
+from ..insight.flight_recorder import FlightRecorder
+from ..insight.readings import Reading
 from .canvas import PANEL, caption, legend, sheet
 
 if TYPE_CHECKING:
@@ -53,3 +55,17 @@ def lines(ax: Axes, readings: Sequence[Reading], numbers: Callable[[Reading], di
     ax.set_yscale("log")
     if 0 < len(names) <= 12:
         legend(ax)
+
+
+def plot(recorder: FlightRecorder) -> Figure:
+    """Activations, gradients and updates of every layer over the epochs; needs ``miniframe[figures]``.
+
+    Raises:
+        ValueError: before anything was recorded.
+    """
+    if not recorder.readings:
+        raise ValueError("FlightRecorder: nothing is recorded yet; pass it to fit(..., callbacks=[recorder])")
+    return flight(recorder.readings, recorder.findings)
+
+
+teach(FlightRecorder, plot)

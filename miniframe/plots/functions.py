@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import mlx.core as mx
 import numpy as np
 
+from ..core.module import Module
 from ..layers import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
-from ..module import Module
 from .canvas import COLOURS, INK, caption, legend, panels, sheet
 
 if TYPE_CHECKING:

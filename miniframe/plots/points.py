@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 import numpy as np
 
-from ..arrays import as_array
-from ..module import Module
+from ..core.arrays import as_array
+from ..core.module import Module
 from .canvas import COLOURS, INK, PANEL, caption, named, sheet
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arrays import as_array
+from ..core.arrays import as_array
 from .canvas import INK, bare, caption, sheet
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..module import Module
+from ..core.module import Module
+from ..core.teach import teach
+from ..optimizers.schedules import Schedule
 from .canvas import COLOURS, PANEL, caption, legend, named, sheet
 
 if TYPE_CHECKING:
@@ -144,3 +146,11 @@ def gradient_flow(model: Module, title: str = "") -> Figure:
     caption(ax, title)
     legend(ax)
     return figure
+
+
+def plot(schedule: Schedule, steps: int) -> Figure:
+    """The rates of the first ``steps`` steps as a figure; ``plots.schedules`` draws several together."""
+    return schedules(schedule, steps)
+
+
+teach(Schedule, plot)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-if TYPE_CHECKING:
-    from ..module import Module
-    from ..optimizers import Optimizer
+from ..core.module import Module
+from ..data.arrays import ArrayData
+from ..data.streams import StreamData
+from ..losses.base import Loss
+from ..optimizers.base import Optimizer
 
 Logs = dict[str, float]
 
@@ -23,7 +25,7 @@ HOOKS = (
     "on_batch_end",
 )
 
-GIVEN = ("model", "optimizer", "params")  # the attributes that fit sets
+GIVEN = ("model", "optimizer", "loss", "data", "params")  # the attributes that fit sets
 
 
 class Callback:
@@ -32,8 +34,10 @@ class Callback:
     Attributes:
         model: the model in training; setting ``model.stop_training = True`` ends it after the current batch.
         optimizer: the optimizer in use; ``optimizer.lr`` may be assigned.
-        params: a dict with epochs, steps (None if unknown), verbose, and metrics, the names that ``logs`` will have;
-            also ``step``, the training step, which holds the loss, and ``data``, what is trained on.
+        loss: the loss in use.
+        data: what is trained on; ``data.epoch(batch_size)`` gives batches of data in memory, ``data.latest`` the latest
+            batch of a stream.
+        params: a dict with epochs, steps (None if unknown), verbose, and metrics, the names that ``logs`` will have.
         keeps: names of the attributes that a checkpoint keeps; None for all that a file can hold.
 
     ``logs`` holds loss and metrics: of the batch in ``on_batch_end``, of the epoch (with val_...) in ``on_epoch_end``
@@ -52,6 +56,8 @@ class Callback:
 
     model: Module
     optimizer: Optimizer
+    loss: Loss
+    data: ArrayData | StreamData
     params: dict[str, Any]
     keeps: tuple[str, ...] | None = None
 
@@ -86,15 +92,19 @@ class Callback:
 
 
 class CallbackList:
-    """Calls each hook on those callbacks that define it, in order."""
+    """Calls each hook on those callbacks that define it, in order.
 
-    def __init__(
-        self, callbacks: Iterable[Callback], model: Module, optimizer: Optimizer, params: dict[str, Any]
-    ) -> None:
+    Args:
+        callbacks: the user's.
+        given: what each of them gets as an attribute: model, optimizer, loss, data, params.
+    """
+
+    def __init__(self, callbacks: Iterable[Callback], **given: Any) -> None:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             check_hooks(callback)
-            callback.model, callback.optimizer, callback.params = model, optimizer, params
+            for name in GIVEN:
+                setattr(callback, name, given[name])
         self._hooks = {hook: [getattr(c, hook) for c in self.callbacks if _defines(c, hook)] for hook in HOOKS}
 
     def wants(self, hook: str) -> bool:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
-from .. import random
-from ..distributed import team
-from ..module import Module
-from ..serialization import load, put_weights
+from ..backend.distributed import team
+from ..core import random
+from ..core.module import Module
+from ..data.arrays import draw_seed
+from ..optimizers.base import Optimizer
+from ..saving.description import describe, plain_data, rebuild
+from ..saving.files import load_arrays, save_arrays
+from ..saving.weights import cells_of, put_weights
+from .callbacks import Callback
+from .history import History
 
 NAME = re.compile(r"epoch-(\d+)\.safetensors")
 
 
-class Snapshot(Module):
-    """All that decides how a training goes on, as attributes; it is a Module so that it can be saved like a model.
+@plain_data
+@dataclass
+class Snapshot:
+    """All that decides how a training goes on, as plain data.
 
     Attributes:
         epoch: the last finished one.
@@ -42,19 +51,23 @@ class Snapshot(Module):
     stopped: bool
 
     @classmethod
-    def take(cls, model: Any, optimizer: Any, callbacks: list[Any], history: Any, seed: int) -> Snapshot:
+    def take(
+        cls, model: Module, optimizer: Optimizer, callbacks: list[Callback], history: History, seed: int
+    ) -> Snapshot:
         """The state of a training after an epoch."""
-        snapshot = cls()
-        snapshot.epoch, snapshot.seed = history.epoch[-1], seed
-        snapshot.weights = {name: cell.value for name, cell in (*model.named_parameters(), *model.named_buffers())}
-        snapshot.optimizer = state_of(optimizer)
-        snapshot.random = team().total(_in_place(random.get_state()))
-        snapshot.callbacks = [(type(c).__name__, c.state()) for c in callbacks]
-        snapshot.history, snapshot.epochs = history.history, history.epoch
-        snapshot.stopped = bool(model.stop_training)
-        return snapshot
+        return cls(
+            epoch=history.epoch[-1],
+            seed=seed,
+            weights={name: cell.value for name, cell in cells_of(model).items()},
+            optimizer=state_of(optimizer),
+            random=team().total(_in_place(random.get_state())),
+            callbacks=[(type(c).__name__, c.state()) for c in callbacks],
+            history=history.history,
+            epochs=history.epoch,
+            stopped=bool(model.stop_training),
+        )
 
-    def restore(self, model: Any, optimizer: Any, callbacks: list[Any], history: Any) -> None:
+    def restore(self, model: Module, optimizer: Optimizer, callbacks: list[Callback], history: History) -> None:
         """Bring model, optimizer, callbacks, history and random numbers to where they were."""
         where = f"fit: the checkpoint of epoch {self.epoch + 1}"
         ours, theirs = [type(c).__name__ for c in callbacks], [name for name, _ in self.callbacks]
@@ -79,7 +92,7 @@ def _in_place(state: random.State) -> list[float]:
     return numbers
 
 
-def state_of(optimizer: Any) -> dict[str, Any]:
+def state_of(optimizer: Optimizer) -> dict[str, Any]:
     """What an optimizer remembers, as numbers, strings and arrays; learning rates that are schedules are None."""
     return {
         "class": type(optimizer).__name__,
@@ -89,7 +102,7 @@ def state_of(optimizer: Any) -> dict[str, Any]:
     }
 
 
-def check_fits(optimizer: Any, state: dict[str, Any], where: str) -> None:
+def check_fits(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
     """Raise a ValueError unless the optimizer is made like the one whose state this is."""
     shapes = [cell.shape for cell in optimizer.cells()]
     ours = (type(optimizer).__name__, shapes, len(optimizer.groups))
@@ -101,7 +114,7 @@ def check_fits(optimizer: Any, state: dict[str, Any], where: str) -> None:
         )
 
 
-def set_state_of(optimizer: Any, state: dict[str, Any]) -> None:
+def set_state_of(optimizer: Optimizer, state: dict[str, Any]) -> None:
     """Let an optimizer made with the same arguments remember what another one did."""
     optimizer.iterations = state["iterations"]
     for group, lr in zip(optimizer.groups, state["lr"]):
@@ -115,22 +128,30 @@ class Checkpoints:
     """The folder of one training, with a file for each of its last epochs.
 
     Args:
-        folder: made if it does not exist; on several machines, one that all of them see.
+        folder: made if it does not exist; on several machines, one that all of them see. None keeps nothing.
         keep: how many files stay.
         resume: whether to go on from the last one; False refuses a folder that has any.
 
+    Attributes:
+        snapshot: what to go on from; None for a new training.
+
     Raises:
-        ValueError: for keep < 1, or checkpoints of another training in the folder.
+        ValueError: for keep < 1, checkpoints of another training in the folder, or resuming without a folder.
 
     >>> import tempfile
-    >>> Checkpoints(tempfile.mkdtemp(), keep=3).latest() is None
+    >>> Checkpoints(tempfile.mkdtemp(), keep=3).snapshot is None
     True
     """
 
-    def __init__(self, folder: str | os.PathLike[str], keep: int = 3, resume: bool = False) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None, keep: int = 3, resume: bool = False) -> None:
+        self.folder, self.keep = None if folder is None else Path(folder), keep
+        self.snapshot: Snapshot | None = None
+        if self.folder is None:
+            if resume:
+                raise ValueError("fit: resume=True needs the folder of the checkpoints: fit(..., checkpoint='run/')")
+            return
         if keep < 1:
             raise ValueError(f"fit: expected to keep at least 1 checkpoint, got keep={keep}")
-        self.folder, self.keep = Path(folder), keep
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.files() and not resume:
             raise ValueError(
@@ -140,41 +161,42 @@ class Checkpoints:
         if team().rank == 0:
             for leftover in self.folder.glob(".epoch-*"):  # from a process killed while it was saving
                 leftover.unlink(missing_ok=True)
+        if self.files():
+            self.snapshot = _read(self.files()[-1])
+
+    @property
+    def epoch(self) -> int | None:
+        """The last finished epoch of the training to go on with; None for a new one."""
+        return None if self.snapshot is None else self.snapshot.epoch
+
+    def seed(self, asked: int | None) -> int:
+        """The seed of the training: the checkpoint's, the one asked for, or a fresh one; that of rank 0 everywhere."""
+        if self.snapshot is None:
+            return team().first(draw_seed(asked))
+        if asked not in (None, self.snapshot.seed):
+            raise ValueError(
+                f"fit: the checkpoints in {self.folder} were made with seed={self.snapshot.seed}, and now it is {asked}"
+            )
+        return team().first(self.snapshot.seed)
 
     def files(self) -> list[Path]:
         """The checkpoints, oldest first."""
-        found = {path: NAME.fullmatch(path.name) for path in self.folder.iterdir()}
+        found = {} if self.folder is None else {path: NAME.fullmatch(path.name) for path in self.folder.iterdir()}
         return sorted((path for path, match in found.items() if match), key=lambda path: int(found[path][1]))  # type: ignore[index]
-
-    def latest(self) -> Snapshot | None:
-        """The last checkpoint, or None without any."""
-        files = self.files()
-        if not files:
-            return None
-        snapshot = load(files[-1])
-        if not isinstance(snapshot, Snapshot):
-            raise ValueError(f"{files[-1]}: holds a {type(snapshot).__name__}, no checkpoint")
-        return snapshot
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, whole or not at all, and remove what is older than the last ``keep``."""
-        if team().rank > 0:
+        if self.folder is None or team().rank > 0:
             return
-        snapshot.save(self.folder / f"epoch-{snapshot.epoch + 1:06d}.safetensors")
+        about, arrays = describe(snapshot)
+        save_arrays(self.folder / f"epoch-{snapshot.epoch + 1:06d}.safetensors", arrays, {"kind": "model", **about})
         for path in self.files()[: -self.keep]:
             path.unlink(missing_ok=True)
 
 
-def open_checkpoints(
-    folder: str | os.PathLike[str] | None, keep: int, resume: bool, seed: int | None
-) -> tuple[Checkpoints | None, Snapshot | None]:
-    """What fit's arguments ask for: where to save, and what to go on from."""
-    if folder is None:
-        if resume:
-            raise ValueError("fit: resume=True needs the folder of the checkpoints: fit(..., checkpoint='run/')")
-        return None, None
-    checkpoints = Checkpoints(folder, keep, resume)
-    snapshot = checkpoints.latest()
-    if snapshot is not None and seed not in (None, snapshot.seed):
-        raise ValueError(f"fit: the checkpoints in {folder} were made with seed={snapshot.seed}, and now it is {seed}")
-    return checkpoints, snapshot
+def _read(path: Path) -> Snapshot:
+    arrays, about = load_arrays(path)
+    snapshot = rebuild(about, arrays, str(path)) if about.get("kind") == "model" else None
+    if not isinstance(snapshot, Snapshot):
+        raise ValueError(f"{path}: holds a {type(snapshot).__name__}, no checkpoint")
+    return snapshot

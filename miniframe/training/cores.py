@@ -19,48 +19,38 @@ from typing import Any
 
 import mlx.core as mx
 
-from .. import fast_blas, layers, losses
-from ..losses import Loss
-from ..module import Module
-from ..sequential import Sequential
-from .data import batch_samples
+from ..backend import fast_blas
+from ..core.module import Module
+from ..data.batch import batch_samples
+from ..layers.convolution import Conv2d, ConvTranspose2d
+from ..losses.base import Loss
 from .step import Step, forward_backward
 
-LEAST = 16  # samples in a part, about
-AHEAD = 8e6  # multiply-adds of the other cores while the first starts the operations of all and makes the update
+SMALLEST_PART = 16  # samples in a part, about
+HEAD_START = 8e6  # multiply-adds that the other cores do while the first starts everybody's operations and updates
 SETTING = "MINIFRAME_CORES"
 
-# Layers that treat every sample by itself; of classes derived from them nothing is known.
-APART = {
-    Sequential, layers.Residual, layers.Linear, layers.Flatten, layers.Identity,
-    layers.Conv2d, layers.ConvTranspose2d, layers.MaxPool2d, layers.AvgPool2d, layers.GlobalAvgPool2d,
-    layers.AdaptiveAvgPool2d, layers.ZeroPad2d, layers.Upsample2d, layers.LayerNorm, layers.GroupNorm,
-    layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Sigmoid, layers.Tanh, layers.GELU, layers.SiLU, layers.Softplus,
-}  # fmt: skip
-CONVOLUTIONS = (layers.Conv2d, layers.ConvTranspose2d)
 
-
-def pays(model: Module, loss: Loss) -> bool:
+def worth_splitting(model: Module, loss: Loss) -> bool:
     """Whether a step of this model is the same, and faster, with the batch in parts.
 
     >>> from miniframe import Conv2d, Linear, MSELoss, Sequential
-    >>> pays(Sequential(Linear(2, 3)), MSELoss())
+    >>> worth_splitting(Sequential(Linear(2, 3)), MSELoss())
     False
     """
-    inside = list(model.modules())
+    inside = [*model.modules(), loss]
     return (
         mx.default_device() == mx.Device(mx.cpu)
         and cores() > 1
         and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
-        and any(isinstance(module, CONVOLUTIONS) for module in inside)
-        and all(type(module) in APART for module in inside)
-        and type(loss).__module__ == losses.__name__
+        and any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in inside)
+        and all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
     )
 
 
 def choose(model: Module, loss: Loss, compile: bool = True) -> type[Step]:
     """The kind of step that ``fit`` makes in a process by itself."""
-    return StepInParts if compile and pays(model, loss) else Step
+    return StepInParts if compile and worth_splitting(model, loss) else Step
 
 
 def cores() -> int:
@@ -84,6 +74,9 @@ class StepInParts(Step):
 
     work = 0  # multiply-adds of one sample; 0 before the first batch
 
+    def settings(self) -> list[Any]:
+        return [*super().settings(), cores()]
+
     def threads(self) -> AbstractContextManager[None]:
         return fast_blas.one_thread()  # the other cores are busy with the other parts
 
@@ -95,12 +88,12 @@ class StepInParts(Step):
     def ends(self, samples: int) -> list[int]:
         """Where the parts of a batch begin and end; a single part for small ones.
 
-        The first part is smaller by ``AHEAD``, but at least half as large as the others.
+        The first part is smaller by ``HEAD_START``, but at least half as large as the others.
         """
-        count = min(cores(), samples // LEAST)
+        count = min(cores(), samples // SMALLEST_PART)
         if count < 2:
             return [0, samples]
-        ahead = min(AHEAD / self.work, samples / (2 * count - 1))
+        ahead = min(HEAD_START / self.work, samples / (2 * count - 1))
         size = (samples + ahead) / count  # of every part but the first
         return [0, *(round(samples - k * size) for k in range(count - 1, -1, -1))]
 

@@ -1,31 +1,77 @@
-"""The loss and metrics of a model over data, without training it."""
+"""The loss and metrics of a model over data, and its outputs, without training it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ..distributed import Team
-from .data import ArrayData, StreamData, batch_samples
+from .. import losses
+from ..backend.distributed import Team
+from ..core.arrays import as_tuple
+from ..core.module import Module
+from ..core.teach import teach
+from ..core.untouched import evaluating
+from ..data.arrays import ArrayData
+from ..data.batch import batch_samples, check_batch_size
+from ..data.sources import as_data
+from ..data.streams import StreamData
+from ..losses.base import Loss
 from .history import Mean, joined
-from .modes import evaluating
-
-if TYPE_CHECKING:
-    from ..losses import Loss
-    from ..metrics import Metric
+from .metrics import Metric, measure
+from .metrics import get as metrics_by_name
 
 BATCH = 1024  # samples computed at once, unless asked otherwise
 
 
-def forward(model: Any, x: Any) -> Any:
-    """The model's output for a batch of inputs: one array, or a tuple for a model with several."""
-    return model(*x) if isinstance(x, tuple) else model(x)
+def evaluate(
+    model: Module,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Loss | str | None = None,
+    metrics: Sequence[str | Metric] | None = None,
+    batch_size: int = BATCH,
+    sample_weight: Any = None,
+) -> dict[str, float]:
+    """The mean loss and metrics over data, in evaluation mode; the model is not changed.
+
+    Args:
+        x, y, sample_weight: data as for ``fit``.
+        loss, metrics: left out, those of the last ``fit``.
+        batch_size: samples computed at once.
+
+    Returns:
+        A dict: {"loss": ..., "accuracy": ...}.
+    """
+    last_loss, last_metrics = model._evaluation
+    loss = last_loss if loss is None else loss
+    if loss is None:
+        raise ValueError("evaluate: expected a loss, as this model was never fitted: evaluate(x, y, loss=...)")
+    check_batch_size(batch_size, "evaluate")
+    loss_function = losses.get(loss)
+    measures = metrics_by_name(last_metrics if metrics is None else metrics, loss_function.threshold)
+    return scores(model, as_data(x, y, sample_weight, where="evaluate"), loss_function, measures, batch_size)
+
+
+def predict(model: Module, x: Any, *, batch_size: int = BATCH) -> mx.array:
+    """The outputs for inputs ``x`` (an array, or a tuple of arrays), in evaluation mode, joined in order."""
+    check_batch_size(batch_size, "predict")
+    outputs = []
+    with evaluating(model):
+        for batch in ArrayData(x, where="predict").epoch(batch_size):
+            outputs.append(model(*as_tuple(batch[0])))
+            mx.async_eval(outputs[-1])
+    if isinstance(outputs[0], tuple):
+        several: Any = tuple(mx.concatenate(list(parts)) for parts in zip(*outputs))
+        return several
+    return mx.concatenate(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def scores(
-    model: Any,
+    model: Module,
     data: ArrayData | StreamData,
     loss: Loss,
     measures: dict[str, Metric],
@@ -33,8 +79,6 @@ def scores(
     ranks: Team | None = None,
 ) -> dict[str, float]:
     """The mean loss and metrics; given the ranks, each computes its rows of every batch."""
-    from ..metrics import measure
-
     ranks = ranks or Team(None)
     means = {name: Mean() for name in ("loss", *measures)}
     summed = loss.reduction == "sum"
@@ -43,7 +87,7 @@ def scores(
             rows, count = ranks.part(batch)
             if count == 0:
                 continue
-            prediction = forward(model, rows[0])
+            prediction = model(*as_tuple(rows[0]))
             value = loss(prediction, *rows[1:])
             share = count / batch_samples(batch)
             means["loss"].add(value / share if summed else value, share if summed else count)
@@ -53,19 +97,7 @@ def scores(
     return joined(means, ranks)
 
 
-def predictions(model: Any, x: Any, batch_size: int) -> Any:
-    """The outputs for inputs ``x``, joined in order; a tuple of arrays from a model with several outputs."""
-    outputs = []
-    with evaluating(model):
-        for batch in ArrayData(x, where="predict").epoch(batch_size):
-            outputs.append(forward(model, batch[0]))
-            mx.async_eval(outputs[-1])
-    if isinstance(outputs[0], tuple):
-        return tuple(mx.concatenate(list(parts)) for parts in zip(*outputs))
-    return mx.concatenate(outputs) if len(outputs) > 1 else outputs[0]
-
-
-def try_one_sample(model: Any, loss: Loss, data: ArrayData | StreamData) -> None:
+def try_one_sample(model: Module, loss: Loss, data: ArrayData | StreamData) -> None:
     """Send one sample through model and loss, so that what does not fit fails before any work is done.
 
     Arrays are lazy: only shapes and types are looked at, nothing is computed. A stream is not read for this.
@@ -74,6 +106,10 @@ def try_one_sample(model: Any, loss: Loss, data: ArrayData | StreamData) -> None
         return
     x, y, *weight = next(data.take(np.zeros(1, dtype=int)).epoch(1))
     with evaluating(model):
-        prediction = forward(model, x)
+        prediction = model(*as_tuple(x))
         loss(prediction, y, *weight)
     loss.check_values(prediction, data.arrays["y"])
+
+
+# _evaluation: the loss and the metrics of the last fit
+teach(Module, evaluate, predict, _evaluation=(None, ()))

@@ -8,17 +8,18 @@ repeated up to the bad batch, which is then run layer by layer.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
 
-from .. import random
-from ..arrays import number
-from ..graph import Variable
-from ..losses import Loss
-from ..module import Module
-from ..walk import ancestors, input_grads
-from .data import Batch, batch_bytes
+from ..core import random
+from ..core.arrays import as_tuple, is_floating, number
+from ..core.cells import put_values, values_of
+from ..core.module import Module
+from ..data.batch import Batch, batch_bytes
+from ..graph.passes import Pass
+from ..losses.base import Loss
 from .step import Step
 
 
@@ -38,7 +39,7 @@ class Watch:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self._values = [cell._value for cell in step.cells]
+        self._values = values_of(step.cells)
         self._key: mx.array | None = random.get_key()
         self._iterations = step.optimizer.iterations
         self._done: list[tuple[int, int, Batch, mx.array]] = []
@@ -68,12 +69,11 @@ class Watch:
             self._explain(len(self._done) - 1, "a weight became NaN or infinite")
 
     def _weights_finite(self) -> bool:
-        return _finite([cell._value for cell in self.step.cells])
+        return _finite(values_of(self.step.cells))
 
     def _rewind(self, batches: int) -> None:
         """Bring model and optimizer to where they were after so many of the remembered batches."""
-        for cell, value in zip(self.step.cells, self._values):
-            cell._value = value
+        put_values(self.step.cells, self._values)
         self.step.optimizer.iterations = self._iterations
         if self._key is not None:
             random.set_state(random.as_state(self._key))
@@ -97,43 +97,38 @@ class Watch:
 
 def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
     """Run a batch layer by layer, forward and backward, and say what was the first not to be finite."""
-    paths = {id(module): path for path, module in model.named_modules()}
     x, *rest = batch
-    inputs = [Variable(part) for part in (x if isinstance(x, tuple) else (x,))]
-    if not _finite([node.value for node in inputs] + rest):
+    if not _finite([*as_tuple(x), *rest]):
         return "the batch itself contains NaN or infinite values"
     model.zero_grad()
-    output = model(*inputs)
-    nodes = [node for node in ancestors([output]) if node.module is not None]
-    for node in nodes:
-        if not _finite([node.value]):
-            return f"the output of {_label(node.module, paths)} was the first not to be finite"
-    value = loss(output.value, *rest)
+    seen = Pass(model, x, "fit")
+    for name, node in seen.calls.items():
+        if not _finite(as_tuple(node.value)):
+            return f"the output of {_called(seen, name)} was the first not to be finite"
+    value = loss(seen.output, *rest)
     if not _finite([value]):
         return f"every layer's output was finite, but not {loss.title()}"
     gradient = loss.gradient()
-    if not _finite([gradient]):
+    if not _finite(as_tuple(gradient)):
         return f"the loss was finite, but not the gradient of {loss.title()}"
-    grads = {output.index: gradient}
-    for node in reversed(nodes):
-        node.grad = grads.get(node.index)
-        if node.grad is None or node.module is None:
-            continue
-        received = input_grads(node)
-        own = [p.grad for p in node.module.parameters() if p.grad is not None]
-        if not _finite([*own, *[g for g in received if g is not None]]):
-            return f"the gradient from {_label(node.module, paths)} was the first not to be finite"
-        for source, grad in zip(node.inputs, received):
-            if grad is not None:
-                grads[source.index] = grads[source.index] + grad if source.index in grads else grad
+    for step in seen.backward(gradient):
+        if not _finite([*_flat(step.grad_inputs), *step.parameter_grads.values()]):
+            return f"the gradient from {_called(seen, step.name)} was the first not to be finite"
     return "every output and gradient of that batch was finite; the optimizer's step overflowed"
 
 
-def _label(module: Any, paths: dict[int, str]) -> str:
-    path = paths.get(id(module))
-    return f"layer {path!r}, {module.title()}," if path else module.title()
+def _called(seen: Pass, name: str) -> str:
+    """A call as part of a sentence: with a comma behind what stands in apposition."""
+    title = seen.title(name)
+    return f"{title}," if title.startswith("layer ") else title
 
 
-def _finite(arrays: list[Any]) -> bool:
-    checks = [mx.isfinite(a).all() for a in arrays if isinstance(a, mx.array) and mx.issubdtype(a.dtype, mx.floating)]
+def _flat(grads: Sequence[Any]) -> Iterator[Any]:
+    """The arrays among gradients; those of several outputs come as a tuple."""
+    for grad in grads:
+        yield from _flat(grad) if isinstance(grad, tuple) else (grad,)
+
+
+def _finite(arrays: Iterable[Any]) -> bool:
+    checks = [mx.isfinite(a).all() for a in arrays if isinstance(a, mx.array) and is_floating(a)]
     return all(check.item() for check in checks)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..arrays import number
-
-if TYPE_CHECKING:
-    from ..distributed import Team
-
+from ..backend.distributed import Team
+from ..core.arrays import number
 
 WAITING = 1000  # batches whose numbers are read later at most, so that an endless stream needs no endless memory
 

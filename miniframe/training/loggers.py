@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..distributed import rank
+from ..backend.distributed import rank
 from .callbacks import HOOKS, Callback, Logs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..architecture import describe
-from ..distributed import rank
+from ..backend.distributed import rank
+from ..saving.description import describe
 from .callbacks import Logs
 from .monitors import Monitor
 

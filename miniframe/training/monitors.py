@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 from tqdm.auto import tqdm
 
-from ..distributed import rank
+from ..backend.distributed import rank
 from .callbacks import Callback, Logs
 
 MODES = ("auto", "min", "max")

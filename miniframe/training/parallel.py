@@ -7,12 +7,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..arrays import is_floating
-from ..distributed import Team
-from ..losses import Loss
-from ..module import Module
-from ..optimizers import Optimizer
-from .data import batch_samples
+from ..backend.distributed import Team
+from ..core.arrays import is_floating
+from ..core.module import Module
+from ..data.batch import batch_samples
+from ..losses.base import Loss
+from ..optimizers.base import Optimizer
 from .step import Step, forward_backward
 
 

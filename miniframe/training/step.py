@@ -1,7 +1,11 @@
-"""One training step: the six lines that every epoch repeats, and the same step compiled into one fused function."""
+"""The training step that ``fit`` repeats: the six lines of train_step.py, compiled into one fused function.
+
+This is the one place where the speed of small models is made; layers and optimizers stay formulas.
+"""
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,45 +13,19 @@ from typing import Any
 
 import mlx.core as mx
 
-from .. import random
-from ..losses import Loss
-from ..module import EMPTY, Module
-from ..optimizers import Optimizer
-
-Inputs = Any  # one array, or a tuple of arrays for a model with several inputs
-
-
-def train_step(
-    model: Module, loss: Loss, optimizer: Optimizer, x: Inputs, y: Any, sample_weight: Any = None
-) -> mx.array:
-    """The course in six lines: forget the gradients, forward, loss, backward, step, return.
-
-    Args:
-        model, loss, optimizer: what is trained; the loss need not be linked to the model.
-        x: a batch of inputs; a tuple for a model with several.
-        y: the targets.
-        sample_weight: (N,) factors of the samples' losses; optional.
-
-    Returns:
-        The loss of the batch, before the step. Gradients stay in ``parameter.grad``.
-
-    >>> import miniframe as mf
-    >>> model = mf.Linear(1, 1)
-    >>> loss, optimizer = mf.MSELoss(), mf.SGD(model, lr=0.1)
-    >>> x, y = mx.array([[1.0]]), mx.array([[2.0]])
-    >>> first = mf.train_step(model, loss, optimizer, x, y)
-    >>> bool(mf.train_step(model, loss, optimizer, x, y) < first)
-    True
-    """
-    value, _ = forward_backward(model, loss, x, y, sample_weight)
-    optimizer.step()
-    return value
+from ..core import random
+from ..core.arrays import as_tuple
+from ..core.cells import EMPTY, put_values, values_of
+from ..core.module import Module
+from ..losses.base import Loss
+from ..optimizers.base import Optimizer
+from .fingerprint import Fingerprint
 
 
-def forward_backward(model: Module, loss: Loss, x: Inputs, y: Any, sample_weight: Any = None) -> tuple[mx.array, Any]:
-    """The loss and the prediction of a batch, leaving the gradients in the parameters."""
+def forward_backward(model: Module, loss: Loss, x: Any, y: Any, sample_weight: Any = None) -> tuple[mx.array, Any]:
+    """The first lines of ``train_step``: loss and prediction of a batch; the gradients are left in the parameters."""
     model.zero_grad()
-    prediction = model(*x) if isinstance(x, tuple) else model(x)
+    prediction = model(*as_tuple(x))
     value = loss(prediction, y, sample_weight)
     model.backward(loss.gradient())
     return value, prediction
@@ -69,23 +47,46 @@ class Step:
         self, model: Module, loss: Loss, optimizer: Optimizer, compile: bool = True, keep_prediction: bool = False
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.keep_prediction = keep_prediction
+        self.keep_prediction, self.compile = keep_prediction, compile
         self.cells = [*model.parameters(), *model.buffers(), *optimizer.cells()]
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in optimizer.parameters if id(p) not in known]
         self.before: tuple[list[mx.array], mx.array | None] = ([], None)  # values and random key before the last step
-        self.last_batch: tuple[Any, ...] | None = None  # the whole one, as fit was given it
         self._traced = False
         self._compiled: Callable[..., Any] | None = mx.compile(self._run) if compile else None
         self._draws: bool | None = None if compile else True  # does a step draw random numbers? None: not known yet
 
+    # ---------------------------------------------------------------- used again, in the next fit
+
+    def settings(self) -> list[Any]:
+        """All that a trace depends on: a step with equal settings can be used in place of this one."""
+        place = threading.get_ident(), mx.default_device()  # MLX's streams belong to the thread that made them
+        kind = type(self), self.compile, self.keep_prediction
+        return [place, kind, Fingerprint(self.model, self.loss, self.optimizer)]
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the step is compiled: asked to be, and not found to be impossible."""
+        return self._compiled is not None
+
+    def rest(self) -> None:
+        """Training is over: forget the arrays of the last step."""
+        self.before = ([], None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        return None  # a copy of the model traces a step of its own
+
+    def __reduce__(self) -> Any:
+        return type(None), ()
+
+    # ---------------------------------------------------------------- one step
+
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
         self.optimizer.advance()
-        values = [cell._value for cell in self.cells]
+        values = values_of(self.cells)
         self.before = values, None if self._draws is False else random.get_key()
         new_values, value, prediction = self._start(values, batch)
-        for cell, new in zip(self.cells, new_values):
-            cell._value = new
+        put_values(self.cells, new_values)
         if self._draws:
             mx.async_eval(new_values, value, mx.random.state)
         else:
@@ -139,18 +140,16 @@ class Step:
     def _run(self, values: list[mx.array], *batch: Any) -> tuple[list[mx.array], mx.array, Any]:
         """The pure function: old cell values and a batch in, new cell values, loss and prediction out."""
         self._traced = self._compiled is not None
-        for cell, value in zip(self.cells, values):
-            cell._value = value
+        put_values(self.cells, values)
         value, prediction = self.gradients(*batch)
         self.optimizer.apply()
-        return [cell._value for cell in self.cells], value, prediction if self.keep_prediction else None
+        return values_of(self.cells), value, prediction if self.keep_prediction else None
 
     def _forget_tracers(self, values: list[mx.array]) -> None:
         """After tracing, put real arrays back into the cells and clear what was left elsewhere."""
-        for cell, value in zip(self.cells, values):
-            cell._value = value
+        put_values(self.cells, values)
         self.model.zero_grad()
         self.optimizer.zero_grad()
         for module in (*self.model.modules(), *self.loss.modules()):
-            module._saved = EMPTY
+            module.saved = EMPTY
         self._traced = False

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import miniframe as mf
-from miniframe import fast_blas
+from miniframe.backend import fast_blas
 from miniframe.training import cores
 from miniframe.training.step import Step
 
@@ -59,10 +59,10 @@ def test_parts_cover_the_batch_and_the_first_is_the_smallest(samples, work):
     step.work = work
     ends = step.ends(samples)
     first, *others = np.diff(ends)
-    assert (ends[0], ends[-1], len(ends)) == (0, samples, min(3, samples // cores.LEAST) + 1)
+    assert (ends[0], ends[-1], len(ends)) == (0, samples, min(3, samples // cores.SMALLEST_PART) + 1)
     assert max(others) - min(others) <= 1
     assert min(others) / 2 - 1 <= first <= max(others)
-    assert step.ends(cores.LEAST) == [0, cores.LEAST]
+    assert step.ends(cores.SMALLEST_PART) == [0, cores.SMALLEST_PART]
 
 
 def test_frozen_layers_stay_as_they_are():
@@ -76,10 +76,10 @@ def test_frozen_layers_stay_as_they_are():
 
 
 class Observer(mf.Callback):
-    """Notes which kind of step fit made, and how many threads a matrix product has meanwhile."""
+    """Notes how many threads a matrix product has during fit."""
 
     def on_batch_end(self, batch, logs):
-        self.kind, self.threads = type(self.params["step"]), blas_threads()
+        self.threads = blas_threads()
 
 
 def blas_threads():
@@ -95,7 +95,7 @@ def test_fit_takes_parts_and_gives_the_threads_back(monkeypatch):
             X, LABELS, loss="cross_entropy", optimizer=mf.SGD(model, lr=0.05), epochs=2, batch_size=50, seed=0,
             metrics=["accuracy"], validation_split=0.2, verbose=0, callbacks=[observer],
         )  # fmt: skip
-        assert observer.kind is kind
+        assert cores.choose(model, mf.CrossEntropyLoss()) is kind
         assert observer.threads == (1 if kind is cores.StepInParts else before)
         assert blas_threads() == before
         histories.append(history.history)
@@ -122,23 +122,27 @@ class MeanOfBatch(mf.MSELoss):
     "extra", [mf.BatchNorm(4), mf.Dropout(0.5), Centred(), mf.Softmax(), mf.Tap()], ids=lambda layer: layer.title()
 )
 def test_models_that_could_tell_are_not_split(extra):
-    assert cores.pays(convolutional(), mf.CrossEntropyLoss())
-    assert not cores.pays(mf.Sequential(mf.Conv2d(1, 4, 3), extra, mf.Flatten(), mf.Linear(144, 3)), mf.MSELoss())
+    assert cores.worth_splitting(convolutional(), mf.CrossEntropyLoss())
+    assert not cores.worth_splitting(
+        mf.Sequential(mf.Conv2d(1, 4, 3), extra, mf.Flatten(), mf.Linear(144, 3)), mf.MSELoss()
+    )
 
 
 def test_models_without_convolutions_and_unknown_losses_are_not_split():
-    assert not cores.pays(mf.Sequential(mf.Linear(2, 3), mf.ReLU()), mf.MSELoss())
-    assert not cores.pays(convolutional(), MeanOfBatch())
+    assert not cores.worth_splitting(mf.Sequential(mf.Linear(2, 3), mf.ReLU()), mf.MSELoss())
+    assert not cores.worth_splitting(convolutional(), MeanOfBatch())
 
 
 def test_one_core_computes_batches_whole(monkeypatch):
     monkeypatch.setenv(cores.SETTING, "1")
-    assert not cores.pays(convolutional(), mf.MSELoss())
+    assert not cores.worth_splitting(convolutional(), mf.MSELoss())
 
 
 def test_other_threads_compute_batches_whole():
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(cores.pays(convolutional(), mf.CrossEntropyLoss())))
+    thread = threading.Thread(
+        target=lambda: answers.append(cores.worth_splitting(convolutional(), mf.CrossEntropyLoss()))
+    )
     thread.start()
     thread.join()
     assert answers == [False]

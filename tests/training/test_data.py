@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import miniframe as mf
-from miniframe.training.data import class_weights
+from miniframe.data.sources import class_weights
 
 
 @hypothesis.settings(max_examples=30, deadline=None)

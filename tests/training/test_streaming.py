@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import miniframe as mf
+from miniframe.data.mapped import MappedData
+from miniframe.data.prefetch import AHEAD, read_ahead
 from miniframe.training.history import WAITING, Mean
-from miniframe.training.mapped import MappedData
-from miniframe.training.prefetch import AHEAD, read_ahead
 
 
 def numpy_batches(count, threads=None, produced=None):

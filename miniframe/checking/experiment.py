@@ -1,0 +1,201 @@
+"""What a gradient check compares: a module's backward beside finite differences, for every parameter and input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ..backend.fast_blas import one_thread
+from ..core import random
+from ..core.arrays import as_tuple, is_floating
+from ..core.cells import put_values, values_of
+from ..core.module import Module
+from ..core.tape import no_grad
+from ..losses.base import Loss
+from .complaints import name_the_layer, shape_words
+from .differences import STEP, at_a_kink, slopes
+from .doubles import double
+from .report import Report, Row, relative_error
+
+OTHER_STEPS = STEP / 8, 8 * STEP  # tried where the differences disagree, for sharp bends and for tiny slopes
+SMALL = 2**20  # bytes of a forward pass up to which its products are not worth several threads
+FLOOR = 1e-4  # gradients smaller than this are judged by their absolute error
+Gradients = dict[str, np.ndarray | None]
+
+
+def random_upstream(seed: int, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """The upstream gradients of a check: normal numbers, but not those of inputs drawn from the same seed."""
+    rng = np.random.default_rng([seed, 1])
+    return [rng.normal(size=shape) for shape in shapes]
+
+
+class Experiment:
+    """The function to differentiate, its gradient by hand, and its gradient by differences.
+
+    Args:
+        module, inputs, loss, target, seed, tolerance: those of ``check_gradients``; everything is in double precision.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        inputs: tuple[Any, ...],
+        loss: Loss | None = None,
+        target: Any = None,
+        seed: int = 0,
+        tolerance: float = 1e-6,
+    ) -> None:
+        if not inputs:
+            raise ValueError(f"check_gradients({module.title()}): expected at least one input array")
+        self.module, self.loss = module, loss
+        self.target = None if loss is None else double(target)
+        self.seed, self.tolerance = seed, tolerance
+        self.inputs = [double(x) for x in inputs]
+        self.buffers = list(module.buffers())
+        self.buffer_values = values_of(self.buffers)
+        before = [np.array(x) for x in self.inputs]
+        self.outputs = self.forward()
+        changed = any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(before, map(np.array, self.inputs)))
+        if changed:
+            raise ValueError(
+                f"check_gradients({module.title()}): forward changes its input in place; "
+                "a += b on arrays changes the array that others hold, write a = a + b"
+            )
+        self.upstream = [mx.array(y, dtype=mx.float64) for y in random_upstream(seed, [y.shape for y in self.outputs])]
+
+    # ---------------------------------------------------------------- the function and its gradient by hand
+
+    def forward(self) -> list[mx.array]:
+        """The function's outputs, the same at every call: random masks and buffers start from the same state."""
+        random.seed(self.seed)
+        numbers = any(isinstance(x, (int, float)) for x in self.inputs)  # as in x ** 2: they stay numbers
+        output = (self.module.forward if numbers else self.module)(*self.inputs)
+        if self.loss is not None:
+            output = self.loss(output, self.target)
+        put_values(self.buffers, self.buffer_values)
+        outputs = list(as_tuple(output))
+        if not all(isinstance(y, mx.array) for y in outputs):
+            raise TypeError(f"check_gradients({self.module.title()}): expected output arrays, got {type(output)}")
+        return outputs
+
+    def gradients(self, upstream: list[mx.array] | None = None) -> Gradients:
+        """The gradients by hand, by name, after a forward."""
+        self.module.zero_grad()
+        self.forward()
+        return self.backward(self.upstream if upstream is None else upstream)
+
+    def backward(self, upstream: list[mx.array]) -> Gradients:
+        """Send an upstream gradient back through the last forward; parameters accumulate."""
+        copies = [grad * 1 for grad in upstream]
+        try:
+            if self.loss is not None:
+                grads = self.module.backward(self.loss.gradient() * copies[0])
+            elif isinstance(self.module, Loss):
+                grads = self.module.gradient() * copies[0]
+            else:
+                grads = self.module.backward(copies[0] if len(copies) == 1 else tuple(copies))
+        except (ValueError, TypeError) as error:
+            raise type(error)(
+                f"check_gradients({self.module.title()}): {name_the_layer(self.module, error)}"
+            ) from error
+        if not all(mx.array_equal(a, b, equal_nan=True) for a, b in zip(copies, upstream)):
+            raise ValueError(
+                f"check_gradients({self.module.title()}): backward changes the upstream gradient in place; "
+                "others may need it too, write g = g * 2 instead of g *= 2"
+            )
+        found: Gradients = {name: _numpy(p.grad) for name, p in self.module.named_parameters()}
+        for index, grad in enumerate(as_tuple(grads)):
+            found[self.input_name(index)] = _numpy(grad)
+        return found
+
+    def input_name(self, index: int) -> str:
+        return "input" if len(self.inputs) == 1 or isinstance(self.module, Loss) else f"input {index}"
+
+    # ---------------------------------------------------------------- the comparison
+
+    def report(self) -> Report:
+        by_hand = self.gradients()
+        report = Report(self.module.title())
+        for name, value, put in self.targets():
+            row = self.row(name, value, by_hand.get(name), *self.slopes(value, put))
+            for step in OTHER_STEPS if row.error > row.tolerance else ():
+                other = self.row(name, value, by_hand.get(name), *self.slopes(value, put, step))
+                row = other if other.error <= other.tolerance else row
+            report.rows.append(row)
+        self.look_for_side_effects(report, by_hand)
+        return report
+
+    def targets(self) -> Iterator[tuple[str, mx.array, Callable[[mx.array], None]]]:
+        """(name, value, function that puts another value in its place) for all that is differentiated."""
+        for name, parameter in self.module.named_parameters():
+            if parameter.trainable:
+                yield name, parameter.value, lambda value, cell=parameter: setattr(cell, "value", value)  # type: ignore[misc]
+        for index, x in enumerate(self.inputs[:1] if isinstance(self.module, Loss) else self.inputs):
+            if isinstance(x, mx.array) and is_floating(x):
+                yield self.input_name(index), x, lambda value, i=index: self.inputs.__setitem__(i, value)  # type: ignore[misc]
+
+    def slopes(
+        self, value: mx.array, put: Callable[[mx.array], None], step: float = STEP
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The slopes to the right and to the left of every element, weighted by the upstream gradient."""
+
+        def change(perturbed: mx.array) -> mx.array:
+            put(perturbed)
+            try:
+                moved = self.forward()
+            finally:
+                put(value)
+            parts = [((y - base) * u).sum() for y, base, u in zip(moved, self.outputs, self.upstream)]
+            return sum(parts[1:], parts[0])
+
+        small = self.bytes_of_a_forward < SMALL
+        with no_grad(), one_thread() if small else nullcontext():
+            return slopes(change, value, self.bytes_of_a_forward, step)
+
+    @cached_property
+    def bytes_of_a_forward(self) -> int:
+        """What one forward needs at most, as MLX's allocator saw it."""
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(self.forward())
+        return max(mx.get_peak_memory() - before, 0)
+
+    def row(self, name: str, value: mx.array, grad: np.ndarray | None, right: np.ndarray, left: np.ndarray) -> Row:
+        if grad is not None and grad.shape != value.shape:
+            raise ValueError(
+                f"check_gradients({self.module.title()}): expected a gradient of shape {value.shape} for {name}, "
+                f"got {grad.shape}{shape_words(value.shape, grad.shape)}"
+            )
+        a = np.zeros(value.shape) if grad is None else grad
+        b = (right + left) / 2
+        kink = (abs(a - b) > self.tolerance * (abs(a) + abs(b))) & at_a_kink(a, right, left)
+        smooth = ~kink
+        error = relative_error(a[smooth], b[smooth], FLOOR)
+        return Row(name, value.shape, error, a, b, right, left, grad is None, int(kink.sum()), self.tolerance)
+
+    def look_for_side_effects(self, report: Report, first: Gradients) -> None:
+        """A second backward on what forward saved must give the same again, added to the parameters' gradients."""
+        if isinstance(self.module, Loss):
+            return
+        second = self.gradients()
+        second = self.backward(self.upstream)
+        for row in report.rows:
+            a, again = first.get(row.name), second.get(row.name)
+            if a is None or again is None or not row.error <= row.tolerance:
+                continue
+            scale = np.linalg.norm(a) + 1e-12
+            is_input = row.name.startswith("input")
+            if not is_input and np.linalg.norm(again - a) < 1e-6 * scale and np.linalg.norm(a) > FLOOR:
+                row.trouble = "backward overwrites the gradient instead of adding to it: use accumulate"
+            elif np.linalg.norm(again - (a if is_input else 2 * a)) > 1e-6 * scale:
+                row.trouble = "a second backward gives another gradient: backward changes what forward saved"
+            row.diagnosis = row.trouble
+
+
+def _numpy(grad: Any) -> np.ndarray | None:
+    return None if grad is None else np.array(grad, dtype=np.float64)

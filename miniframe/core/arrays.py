@@ -1,0 +1,68 @@
+"""From what the user has (NumPy, lists, PyTorch tensors, numbers) to the MLX arrays that miniframe computes with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+
+def as_array(data: Any, where: str = "as_array") -> mx.array:
+    """``data`` as an MLX array: real numbers become float32 (float64 of an MLX array stays), integers int32.
+
+    Args:
+        data: an mx.array (returned as it is), a NumPy array, a number, a nested list, or a PyTorch tensor.
+        where: the name that errors begin with.
+
+    >>> as_array([[1, 2], [3, 4]]).dtype, as_array(0.5).dtype
+    (mlx.core.int32, mlx.core.float32)
+    """
+    if isinstance(data, mx.array):
+        return data
+    if hasattr(data, "detach"):  # a PyTorch tensor, without importing PyTorch
+        data = data.detach().cpu().numpy()
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"{where}: expected an array or a rectangular list, got a ragged one") from error
+    kind = array.dtype.kind
+    if kind == "f":
+        return mx.array(np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape))
+    if kind in "iu":
+        return mx.array(np.ascontiguousarray(array, dtype=np.int32).reshape(array.shape))
+    if kind == "b":
+        return mx.array(array)
+    raise TypeError(f"{where}: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+
+
+def as_tuple(x: Any) -> tuple[Any, ...]:
+    """Several inputs, outputs or gradients as they are, a single one as a tuple of one."""
+    return x if isinstance(x, tuple) else (x,)
+
+
+def is_floating(array: mx.array) -> bool:
+    """Whether the array holds real numbers (of any precision)."""
+    return mx.issubdtype(array.dtype, mx.floating)
+
+
+def number(x: Any) -> float:
+    """The one number that an array holds (waiting for it if need be), or the number itself, as a Python float."""
+    value: Any = x.item() if isinstance(x, mx.array) else x
+    return float(value)
+
+
+def one_hot(labels: Any, num_classes: int) -> mx.array:
+    """Rows of the identity matrix: label k becomes a 1 in column k. (N,) integers -> (N, num_classes) float32.
+
+    >>> one_hot([0, 2], 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    labels = as_array(labels, where="one_hot")
+    if is_floating(labels):
+        raise TypeError(f"one_hot: expected integer labels, got {str(labels.dtype).split('.')[-1]}")
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        raise ValueError(
+            f"one_hot: expected labels in 0..{num_classes - 1}, got {int(labels.min())}..{int(labels.max())}"
+        )
+    return (labels[..., None] == mx.arange(num_classes)).astype(mx.float32)

@@ -1,0 +1,112 @@
+"""Cells: the places where values live. A training step is a function from cell values to cell values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import mlx.core as mx
+
+from .arrays import as_array
+
+
+class _Empty:
+    """Marks a ``saved`` slot that holds nothing."""
+
+    def __repr__(self) -> str:
+        return "<nothing saved>"
+
+    def __reduce__(self) -> str:
+        return "EMPTY"  # a copy is the same object
+
+
+EMPTY = _Empty()
+
+
+class Buffer:
+    """An array that belongs to a module or an optimizer but is not learned: running statistics, a momentum, a rate.
+
+    Args:
+        value: the array (or anything ``mx.array`` accepts). Later values must have the same shape.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = as_array(value)
+
+    @property
+    def value(self) -> mx.array:
+        return self._value
+
+    @value.setter
+    def value(self, value: mx.array) -> None:
+        if value.shape != self._value.shape:
+            raise ValueError(f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}")
+        self._value = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._value.shape
+
+    @property
+    def size(self) -> int:
+        return self._value.size
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.shape}, dtype={str(self._value.dtype).split('.')[-1]})"
+
+
+class User(Protocol):
+    """What a parameter knows of the optimizer that has used its gradient."""
+
+    def gradients_not_zeroed(self) -> None:
+        """Another backward adds to a gradient that a step has already used."""
+
+
+class Parameter(Buffer):
+    """An array that is learned, and the gradient of the loss with respect to it.
+
+    ``value`` and ``grad`` always have the same shape. ``grad`` is None before the first backward and after
+    ``zero_grad``; every backward adds to it. A frozen parameter (``trainable = False``) receives no gradient.
+
+    >>> p = Parameter(mx.zeros((2, 3)))
+    >>> p.accumulate(mx.ones((2, 3)))
+    >>> p.accumulate(mx.ones((2, 3)))
+    >>> p.grad.tolist()
+    [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
+    """
+
+    __slots__ = ("grad", "trainable", "used_by")
+
+    def __init__(self, value: Any, trainable: bool = True) -> None:
+        super().__init__(value)
+        self.grad: mx.array | None = None
+        self.trainable = trainable
+        self.used_by: User | None = None  # the optimizer that has made a step with this gradient
+
+    def accumulate(self, grad: mx.array) -> None:
+        """Add ``grad`` to the gradient; called by a layer's ``backward``, once for every use of the parameter."""
+        if not self.trainable:
+            return
+        if grad.shape != self._value.shape:
+            hint = " (transposed?)" if grad.shape == self._value.shape[::-1] else ""
+            raise ValueError(f"Parameter: expected a gradient of shape {self._value.shape}, got {grad.shape}{hint}")
+        if self.grad is None:
+            self.grad = grad
+        else:
+            if self.used_by is not None:
+                self.used_by.gradients_not_zeroed()
+            self.grad = self.grad + grad
+        self.used_by = None
+
+
+def values_of(cells: Iterable[Buffer]) -> list[mx.array]:
+    """The values of many cells, in order. Arrays never change, so this is a snapshot, and a cheap one."""
+    return [cell._value for cell in cells]
+
+
+def put_values(cells: Iterable[Buffer], values: Iterable[mx.array]) -> None:
+    """Put values into many cells, in order: those of ``values_of``, or their successors. Shapes are not looked at."""
+    for cell, value in zip(cells, values):
+        cell._value = value

@@ -1,0 +1,184 @@
+"""The tape: what a call on nodes does, and how a module that only composes others gets its backward from its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+
+from .arrays import as_array
+from .cells import EMPTY, Buffer, Parameter
+from .node import FORGOTTEN, Node
+from .walk import ancestors, backward, grad_or_zero
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+class Tape:
+    """What is being recorded at the moment.
+
+    Attributes:
+        on: whether forward passes keep what backward needs; ``no_grad`` switches it off.
+        scope: the composite models that are being run on nodes, outermost first.
+        calls: the calls made so far by the module whose forward is being recorded; None outside of one.
+    """
+
+    def __init__(self) -> None:
+        self.on = True
+        self.scope: tuple[Module, ...] = ()
+        self.calls: list[Node] | None = None
+
+
+tape = Tape()
+
+
+class no_grad:
+    """``with no_grad():`` forward passes keep nothing for backward, and calls on nodes are not recorded."""
+
+    def __enter__(self) -> no_grad:
+        self._before = tape.on
+        tape.on = False
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tape.on = self._before
+
+
+# -------------------------------------------------------------------- a call on nodes
+
+
+def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
+    """A layer's call on nodes: modules made of others run their forward, anything else becomes one node."""
+    values, missing = [], False
+    for x in nodes:
+        if not isinstance(x, Node):
+            return call_on_nodes(module, tuple(x if isinstance(x, Node) else _constant(x) for x in nodes))
+        value = x.value
+        if value is None:
+            missing = True
+        values.append(value)
+    if module.flattens or module.composes():
+        return _flattened(module, nodes)
+    if missing:
+        return _parts(module, Node(None, module, nodes, scope=tape.scope), module.output_count)
+    calls = tape.calls
+    before = 0 if calls is None else len(calls)
+    try:
+        value = module.forward(*values)
+    except ValueError as error:
+        if not str(error).startswith("["):
+            raise
+        raise with_title(module, nodes, error) from error
+    if not tape.on:
+        module.saved = EMPTY
+        return _forgotten(value) if not isinstance(value, tuple) else tuple(_forgotten(part) for part in value)
+    node = Node(value, module, nodes, scope=tape.scope)
+    node.saved = module.kept
+    if calls is not None:
+        if len(calls) > before:
+            del calls[before:]  # what the layer called in its forward is its own business
+        calls.append(node)
+    return _parts(module, node, len(value)) if isinstance(value, tuple) else node
+
+
+def _flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
+    """The forward of a module made of others, on nodes: each inner call becomes one."""
+    outside, tape.scope = tape.scope, (*tape.scope, module)
+    try:
+        return module.forward(*nodes)
+    finally:
+        tape.scope = outside
+        module.saved = EMPTY
+
+
+def _parts(module: Module, node: Node, several: int | None) -> Any:
+    """The node, or one node for each of its outputs."""
+    return node if several is None else tuple(call_on_nodes(module.part(index), (node,)) for index in range(several))
+
+
+def with_title(module: Module, inputs: Sequence[Any], error: ValueError) -> ValueError:
+    """An error that MLX raised, which begins with a bracket, with the name of the layer and what it was called with."""
+    shapes = ", ".join(str(getattr(x, "shape", x)) for x in inputs)
+    return ValueError(f"{module.title()}: got {shapes}; {error}")
+
+
+def _forgotten(value: mx.array) -> Node:
+    node = Node(value)
+    node.saved = FORGOTTEN
+    return node
+
+
+def _constant(x: Any) -> Node:
+    """Plain numbers stay numbers, so that they take the precision of what they meet."""
+    return Node(x if isinstance(x, (int, float)) else as_array(x, where="Node"), scope=tape.scope)
+
+
+# -------------------------------------------------------------------- a composite module, called on arrays
+
+
+def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
+    """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
+    if not module._looked_through:
+        _no_loose_parameters(module)
+    module.saved = EMPTY  # free what the last forward kept
+    nodes = tuple(map(Node, inputs))
+    before, tape.calls = tape.calls, []
+    try:
+        output = _flattened(module, nodes)
+    finally:
+        calls, tape.calls = tape.calls, before
+    outputs, results = output if isinstance(output, tuple) else (output,), []
+    for node in outputs:
+        if not isinstance(node, Node):
+            raise TypeError(
+                f"{module.title()}: forward returned {type(output).__name__}, so its calls could not be recorded; "
+                "compose layers and Node operations only, or write a backward"
+            )
+        if node.value is None:
+            raise RuntimeError(
+                f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier "
+                "call; keep node.value instead"
+            )
+        results.append(node.value)
+    first = nodes[0].index
+    for node in calls:
+        for source in node.inputs:
+            if source.index < first:  # kept from before this call: look behind it, too
+                calls = ancestors(outputs)
+        if not isinstance(node.value, tuple):
+            node.value = None  # the layers have saved what they need
+    for node, value in zip(outputs, results):
+        node.value = value
+    module.saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
+    return tuple(results) if isinstance(output, tuple) else results[0]
+
+
+def _no_loose_parameters(module: Module) -> None:
+    """Recorded calls reach the parameters of layers only; one beside them would silently never learn."""
+    children = list(module.children())
+    own = {id(child): name for name, child in children if isinstance(child, Parameter)}
+    for _, child in children if own else ():
+        for parameter in child.parameters() if not isinstance(child, Buffer) else ():
+            own.pop(id(parameter), None)
+    if own:
+        raise TypeError(
+            f"{module.title()}: its parameter {next(iter(own.values()))!r} belongs to no inner layer, so recorded "
+            "calls cannot reach it; move it into a layer, or write a backward"
+        )
+    module._looked_through = True
+
+
+def backward_through(module: Module, grad_output: Any) -> Any:
+    """The backward of a module that only composes others: the recorded calls, last to first."""
+    calls, inputs, output = module.saved
+    outputs, grads = (output, grad_output) if isinstance(output, tuple) else ([output], [grad_output])
+    for node in inputs:
+        node.grad = None
+    backward(outputs, grads, calls, keep=False)
+    found = tuple(map(grad_or_zero, inputs))
+    return found[0] if len(found) == 1 else found

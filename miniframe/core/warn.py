@@ -1,0 +1,24 @@
+"""Guardrails: the classical mistakes that train without complaint, noticed and explained, each with its remedy.
+
+Nothing here stops a training: every finding is a GuardrailWarning, given once for each model, loss or optimizer. Each
+of these looks at itself: a loss at its first few predictions, an optimizer at the gradients that it has used.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..backend.distributed import rank
+
+
+class GuardrailWarning(UserWarning):
+    """A likely mistake in how a training was put together; the message says what to do instead."""
+
+
+def warn_once(owner: Any, kind: str, words: str) -> None:
+    """Warn, unless this owner (a model, a loss, an optimizer) has been warned of this kind before."""
+    warned: set[str] = vars(owner).setdefault("_warned", set())
+    if kind not in warned and rank() == 0:
+        warned.add(kind)
+        warnings.warn(words, GuardrailWarning, stacklevel=3)

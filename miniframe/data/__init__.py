@@ -1,0 +1,1 @@
+"""Data as batches: arrays in memory, arrays in files, and streams."""

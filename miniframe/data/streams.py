@@ -1,0 +1,64 @@
+"""Data that comes batch by batch: any iterable, for what does not fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sized
+from typing import Any
+
+import numpy as np
+
+from ..core.arrays import as_array
+from .batch import Batch, Batches, batch_samples
+from .prefetch import read_ahead
+
+
+class StreamData:
+    """Any iterable of batches (x, y) or (x, y, sample_weight), for data that does not fit in memory.
+
+    Only a few batches are in memory at a time. Batches of NumPy arrays are fetched on a thread of their own, so that
+    reading and arithmetic happen at the same time; see :func:`miniframe.data.prefetch.read_ahead`.
+
+    Args:
+        source: a list, a PyTorch DataLoader, a generator (good for one epoch), or a function that returns an
+            iterator (called for every epoch).
+        where: the name that errors begin with.
+
+    Attributes:
+        latest: the batch that was given out last; None before the first.
+    """
+
+    def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]], where: str = "fit") -> None:
+        self.source, self.where = source, where
+        self.latest: Batch | None = None
+
+    def steps(self, batch_size: int) -> int | None:
+        """How many batches an epoch has, or None where the source does not say."""
+        return len(self.source) if isinstance(self.source, Sized) else None
+
+    def epoch(self, batch_size: int = 0, rng: np.random.Generator | None = None) -> Batches:
+        """The source's own batches, in its own order and sizes."""
+        count = 0
+        source = iter(self.source() if callable(self.source) else self.source)
+        for count, batch in enumerate(read_ahead(source), start=1):
+            self.latest = self._convert(batch, count)
+            yield self.latest
+        if count == 0:
+            raise ValueError(
+                f"{self.where}: the iterable gave no batches; a generator can be read only once, so for several "
+                "epochs pass a function that returns a new one"
+            )
+
+    def _convert(self, batch: Any, count: int) -> Batch:
+        where = f"{self.where}: batch {count}"
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            got = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else type(batch).__name__
+            raise ValueError(f"{where}: expected (x, y) or (x, y, sample_weight), got {got}")
+        x, *rest = batch
+        several = isinstance(x, (tuple, list)) and not np.isscalar(x[0]) and hasattr(x[0], "shape")
+        inputs: Any = tuple(as_array(part, where) for part in x) if several else as_array(x, where)
+        others = [as_array(part, where) for part in rest]
+        samples = batch_samples((inputs,))
+        for part in others:
+            if part.ndim == 0 or part.shape[0] != samples:
+                raise ValueError(f"{where}: expected {samples} samples as in x, got shape {part.shape}")
+        return (inputs, *others)

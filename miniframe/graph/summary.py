@@ -1,0 +1,113 @@
+"""The table that ``model.summary(input_shape)`` prints: shapes, parameters and work, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+
+from ..core.arrays import as_tuple
+from ..core.module import Module
+from ..core.teach import teach
+from ..core.untouched import untouched
+from ..core.words import sample_shape, table
+from .passes import Pass
+
+
+@dataclass
+class Row:
+    """One layer call: its path in the model, its description, its output's shape for one sample, and its cost.
+
+    For a layer with several outputs, ``output_shape`` is a tuple of shapes.
+    """
+
+    name: str
+    layer: str
+    output_shape: tuple[Any, ...]
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass
+class Summary:
+    """What ``summary`` found; prints as a table.
+
+    Attributes:
+        rows: one for each layer call, in order; a layer used twice counts its parameters once.
+        parameters, trainable: how many numbers the model holds, and how many of them learn.
+        multiply_adds: for one sample.
+    """
+
+    title: str
+    input_shape: tuple[int, ...]
+    rows: list[Row] = field(default_factory=list)
+    parameters: int = 0
+    trainable: int = 0
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(row.multiply_adds for row in self.rows)
+
+    def __repr__(self) -> str:
+        head = ("name", "layer", "output shape", "parameters", "multiply-adds")
+        body = [
+            (row.name, row.layer, _shapes(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
+            for row in self.rows
+        ]
+        foot = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
+        first, *middle, last = table([head, *body, foot], numbers=2)
+        rule = "-" * len(first)
+        frozen = self.parameters - self.trainable
+        words = [f"{self.parameters:,} parameters, {frozen:,} of them frozen"] if frozen else []
+        title = f"{self.title}, input {sample_shape(self.input_shape)}"
+        return "\n".join([title, rule, first, rule, *middle, rule, last, *words])
+
+
+def _shapes(shape: Any) -> str:
+    """The shape of an output, or those of several."""
+    several = bool(shape) and isinstance(shape[0], tuple)
+    return ", ".join(sample_shape(one) for one in shape) if several else sample_shape(shape)
+
+
+def summary(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.float32) -> Summary:
+    """A table of every layer's output shape, parameters and multiply-adds for one sample.
+
+    Args:
+        input_shape: the shape of one sample, without the batch: ``(2,)`` or ``(28, 28, 1)``.
+        dtype: of the input; ``mx.int32`` for a model that starts with an Embedding.
+
+    The result prints as the table and holds the numbers: ``rows``, ``parameters``, ``multiply_adds``. The model sees
+    one sample of zeros, lazily: shapes come out, no arithmetic is done.
+    """
+    if not isinstance(input_shape, (tuple, list)) or not all(isinstance(n, int) and n > 0 for n in input_shape):
+        raise ValueError(f"summary: expected the shape of one sample, such as (2,) or (28, 28, 1), got {input_shape!r}")
+    parameters = list(model.parameters())
+    found = Summary(
+        title=type(model).__name__,
+        input_shape=tuple(input_shape),
+        parameters=sum(p.size for p in parameters),
+        trainable=sum(p.size for p in parameters if p.trainable),
+    )
+    with untouched(model):
+        model.eval()
+        seen = Pass(model, mx.zeros((1, *input_shape), dtype=dtype), "summary")
+    counted: set[int] = set()
+    for name, node in seen.layers():
+        assert node.module is not None
+        fresh = [p for p in node.module.parameters() if id(p) not in counted]
+        counted.update(id(p) for p in fresh)
+        shapes = tuple(part.shape for part in as_tuple(node.value))
+        samples = tuple(shape[1:] for shape in shapes)
+        row = Row(
+            name=name,
+            layer=node.module.title(),
+            output_shape=samples if isinstance(node.value, tuple) else samples[0],
+            parameters=sum(p.size for p in fresh),
+            multiply_adds=node.module.multiply_adds(getattr(node.inputs[0].value, "shape", ()), shapes[0]),
+        )
+        found.rows.append(row)
+    return found
+
+
+teach(Module, summary)

@@ -1,0 +1,1 @@
+"""Looking inside a model: traces, steps, Jacobians, and the flight recorder."""

@@ -1,0 +1,47 @@
+"""How wrong a prediction is, as one number, and the gradient of that number with respect to the prediction."""
+
+from typing import Any
+
+from .base import Loss as Loss
+from .classes import CrossEntropyLoss as CrossEntropyLoss
+from .classes import NLLLoss as NLLLoss
+from .elementwise import BCELoss as BCELoss
+from .elementwise import BCEWithLogitsLoss as BCEWithLogitsLoss
+from .elementwise import HuberLoss as HuberLoss
+from .elementwise import L1Loss as L1Loss
+from .elementwise import MSELoss as MSELoss
+
+NAMES: dict[str, type[Loss]] = {
+    "mse": MSELoss,
+    "l1": L1Loss,
+    "mae": L1Loss,
+    "huber": HuberLoss,
+    "cross_entropy": CrossEntropyLoss,
+    "bce_with_logits": BCEWithLogitsLoss,
+    "bce": BCELoss,
+    "nll": NLLLoss,
+}
+
+
+def get(loss: Any, again: Loss | None = None) -> Loss:
+    """A loss from its name, its class or itself.
+
+    Args:
+        again: a loss that is taken once more if the name means one with the same settings.
+
+    >>> get("mse")
+    MSELoss()
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        return loss()
+    if isinstance(loss, str) and loss in NAMES:
+        new = NAMES[loss]()
+        return again if again is not None and _settings(again) == _settings(new) else new
+    raise ValueError(f"unknown loss {loss!r}; known: {', '.join(NAMES)}, or a Loss such as MSELoss()")
+
+
+def _settings(loss: Loss) -> Any:
+    """The class and the public attributes, but for the mode."""
+    return type(loss), {n: v for n, v in vars(loss).items() if n == "_model" or n[0] != "_" and n != "training"}

@@ -1,0 +1,91 @@
+"""Losses for classes: the target is one class out of several, as a number or as a probability for each."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+
+from ..core.arrays import is_floating
+from ..core.module import Module
+from .base import Loss
+
+
+class _ClassLoss(Loss):
+    """What CrossEntropyLoss and NLLLoss share: targets that are class numbers or probabilities, classes last."""
+
+    def check(self, prediction: mx.array, target: mx.array) -> None:
+        if prediction.ndim < 2:
+            raise self.wrong("a prediction (batch, classes)", prediction)
+        if is_floating(target):
+            super().check(prediction, target)
+        elif target.shape != prediction.shape[:-1]:
+            raise ValueError(
+                f"{type(self).__name__}: expected integer targets of shape {prediction.shape[:-1]} for predictions "
+                f"{prediction.shape}, got {target.shape}"
+            )
+
+    def check_values(self, prediction: mx.array, target: mx.array) -> None:
+        if not is_floating(target) and target.size:
+            low, high = int(target.min()), int(target.max())
+            if low < 0 or high >= prediction.shape[-1]:
+                raise ValueError(
+                    f"{type(self).__name__}: expected class labels in 0..{prediction.shape[-1] - 1}, got {low}..{high}"
+                )
+
+    def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:
+        """The target as one probability for each class."""
+        if is_floating(target):
+            return target
+        return (target[..., None] == mx.arange(prediction.shape[-1])).astype(prediction.dtype)
+
+
+class CrossEntropyLoss(_ClassLoss):
+    """Softmax and cross-entropy in one, from logits z: -Σ q log softmax(z) = Σ q (logsumexp z - z).
+
+    Derivative: softmax(z) Σq - q, the shortest in all of deep learning. One loss per sample.
+
+    Args:
+        label_smoothing: s replaces the target q by (1 - s) q + s / classes; 0 by default.
+
+    Shapes: logits (N, ..., classes); targets (N, ...) integers, or (N, ..., classes) probabilities.
+
+    >>> loss = CrossEntropyLoss()
+    >>> round(loss(mx.zeros((1, 4)), mx.array([2])).item(), 4), loss.backward().tolist()
+    (1.3863, [[0.25, 0.25, -0.75, 0.25]])
+    """
+
+    samples_apart = True
+    wants = "logits"
+
+    def __init__(self, model: Module | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        super().__init__(model, reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"CrossEntropyLoss: expected label_smoothing in [0, 1], got {label_smoothing}")
+        self.label_smoothing = label_smoothing
+
+    def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:
+        s = self.label_smoothing
+        q = super().probabilities(prediction, target)
+        return q if s == 0 else (1 - s) * q + s / prediction.shape[-1]
+
+    def each(self, prediction: mx.array, target: mx.array) -> mx.array:
+        q = self.probabilities(prediction, target)
+        log_p = prediction - mx.logsumexp(prediction, axis=-1, keepdims=True)
+        return -mx.where(q == 0, 0, q * log_p).sum(axis=-1)  # a logit of -inf, "impossible", may meet q = 0
+
+    def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
+        q = self.probabilities(prediction, target)
+        total = q.sum(axis=-1, keepdims=True) if is_floating(target) else 1
+        return mx.softmax(prediction, axis=-1) * total - q
+
+
+class NLLLoss(_ClassLoss):
+    """Negative log-likelihood of log-probabilities, as LogSoftmax gives them: -Σ q log p. Derivative -q."""
+
+    samples_apart = True
+
+    def each(self, prediction: mx.array, target: mx.array) -> mx.array:
+        q = self.probabilities(prediction, target)
+        return -mx.where(q == 0, 0, q * prediction).sum(axis=-1)
+
+    def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
+        return -self.probabilities(prediction, target)

@@ -1,0 +1,149 @@
+"""Files that are whole or absent: atomic writing, and safetensors files with a JSON description in their header.
+
+Nothing read from a file is executed. A file is checked before its numbers are read, so that a truncated, foreign or
+newer one gives a clear error instead of wrong numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from ..version import __version__
+
+FORMAT = 1  # raised when older versions of miniframe can no longer read what newer ones write
+KEY = "miniframe"  # of the description among the metadata of a safetensors file
+SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2}  # bytes of one number, by dtype
+SIZES = {**SIZES, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "C64": 8}
+Where = str | os.PathLike[str]
+
+
+@contextmanager
+def atomic_write(path: Where) -> Iterator[Path]:
+    """``with atomic_write("model.bin") as temporary:`` write to ``temporary``; at the end it takes the name ``path``.
+
+    Whoever opens ``path`` finds the old file or the new one, never half of one, even if the process is killed or the
+    machine stops: the data reach the disk before the name changes. After an error the old file is still there.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with atomic_write(folder + "/note.txt") as temporary:
+    ...     _ = temporary.write_text("done")
+    >>> os.listdir(folder)
+    ['note.txt']
+    """
+    final = Path(path)
+    if not final.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {final}: there is no folder {final.parent}")
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp{final.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if hasattr(os, "O_DIRECTORY"):  # the new name is on the disk only when the folder is
+        folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def save_arrays(path: Where, arrays: Mapping[str, mx.array], about: Mapping[str, Any]) -> None:
+    """Write arrays and a description to one safetensors file, atomically.
+
+    Args:
+        path: of the file; any suffix.
+        arrays: by name; every dtype that MLX stores (float64 is not among them).
+        about: the description, anything that JSON can hold; "format" and "version" are added.
+    """
+    for name, array in arrays.items():
+        if array.dtype == mx.float64:
+            raise TypeError(f"cannot save {name!r}: safetensors files hold no float64; convert it to float32 first")
+    text = json.dumps({**about, "format": FORMAT, "version": __version__})
+    with atomic_write(path) as temporary:
+        written = temporary.with_name(f"{temporary.name}.safetensors")  # the suffix that MLX insists on
+        try:
+            mx.save_safetensors(str(written), dict(arrays), metadata={KEY: text})
+            os.replace(written, temporary)
+        finally:
+            written.unlink(missing_ok=True)
+
+
+def load_arrays(path: Where) -> tuple[dict[str, mx.array], dict[str, Any]]:
+    """The arrays and the description of a safetensors file; the description of other programs' files is empty.
+
+    Raises:
+        FileNotFoundError: without such a file.
+        ValueError: for a file that is truncated, damaged, not a safetensors file, or of a newer miniframe.
+    """
+    header = _checked_header(Path(path))
+    metadata = header.get("__metadata__") or {}
+    text = metadata.get(KEY) if isinstance(metadata, dict) else ""
+    about: dict[str, Any] = {}
+    if text is not None:
+        about = _parse(text, f"{path}: the description is damaged")
+        if not isinstance(about.get("format"), int):
+            raise ValueError(f"{path}: the description is damaged: it names no format")
+        if about["format"] > FORMAT:
+            raise ValueError(
+                f"{path}: written by miniframe {about.get('version')} in format {about['format']}, and this is "
+                f"miniframe {__version__}, which reads formats up to {FORMAT}; update miniframe"
+            )
+    loaded: Any = mx.load(str(path), format="safetensors")
+    mx.eval(loaded)  # now, while the file is known to be whole
+    return loaded, about
+
+
+def _checked_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file, after making sure that every array lies inside the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        start = file.read(min(length, size))
+    if size < 8 or not start.startswith(b"{"):
+        raise ValueError(f"{path}: not a safetensors file")
+    if len(start) < length:
+        raise ValueError(f"{path}: truncated: the header has {length} bytes, the whole file {size}")
+    header = _parse(start, f"{path}: not a safetensors file")
+    end = 0
+    for name, entry in header.items():
+        if name != "__metadata__":
+            end = max(end, _end_of(entry, f"{path}: damaged: array {name!r}"))
+    if 8 + length + end != size:
+        state = "truncated" if size < 8 + length + end else "damaged"
+        raise ValueError(f"{path}: {state}: the file should have {8 + length + end} bytes and has {size}")
+    return header
+
+
+def _end_of(entry: Any, trouble: str) -> int:
+    """Where an array's data ends, if dtype, shape and place agree with each other."""
+    try:
+        begin, end = entry["data_offsets"]
+        fits = 0 <= begin and end - begin == SIZES[entry["dtype"]] * math.prod(entry["shape"])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{trouble} has no dtype, shape and place that MLX can read") from None
+    if not fits or any(n < 0 for n in entry["shape"]):
+        raise ValueError(f"{trouble} does not fill the place that it is given")
+    return int(end)
+
+
+def _parse(text: str | bytes, trouble: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(trouble)
+    return content

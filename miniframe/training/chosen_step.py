@@ -1,0 +1,36 @@
+"""Which training step fit takes: plain, on all cores or on several ranks; and the last one again, if it still fits."""
+
+from __future__ import annotations
+
+from ..backend.distributed import team
+from ..core.module import Module
+from ..core.teach import teach
+from ..losses.base import Loss
+from ..optimizers.base import Optimizer
+from .cores import choose
+from .parallel import ParallelStep
+from .step import Step
+
+
+def chosen_step(model: Module, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Step:
+    """The step for this training; if the model was last trained with the same settings, the one traced then."""
+    ranks = team()
+    if ranks.size > 1:
+        return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction))
+    step = choose(model, loss, compile)(model, loss, optimizer, compile, keep_prediction)
+    settings = step.settings()
+    last, last_settings = model._last_step
+    if last is None or last_settings != settings or not last.compiles:
+        model._last_step = last, _ = step, settings
+    return last
+
+
+def _on_ranks(step: ParallelStep) -> ParallelStep:
+    """One among several ranks starts where rank 0 is."""
+    step.team.must_agree({"the number of weights and state arrays": len(step.cells)})
+    step.team.share(step.cells)
+    step.optimizer.iterations = step.team.first(step.optimizer.iterations)
+    return step
+
+
+teach(Module, _last_step=(None, None))

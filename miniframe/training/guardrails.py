@@ -1,0 +1,98 @@
+"""What fit looks at before the first step: mistakes that would train without complaint, seen from a few samples."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import numpy as np
+
+from ..core.arrays import is_floating
+from ..core.module import Module
+from ..core.untouched import untouched
+from ..core.warn import warn_once
+from ..data.arrays import ArrayData
+from ..data.streams import StreamData
+from ..graph.passes import Pass
+from ..layers.linear import Linear
+from ..losses.base import Loss
+
+SAMPLES = 16  # on which fit tries the model
+
+
+def look_at_fit(
+    model: Module,
+    loss: Loss,
+    data: ArrayData | StreamData,
+    validation: ArrayData | StreamData | None,
+    *,
+    split: bool,
+    shuffle: bool,
+    batch_size: int,
+) -> None:
+    """What can be seen before the first step: the last layer against the loss, the labels' order and the split.
+
+    Args:
+        split: whether ``validation`` was split off the training data.
+        shuffle, batch_size: as given to fit.
+    """
+    if not isinstance(data, ArrayData):
+        return
+    if loss.wants != "any numbers":
+        _look_at_output(model, loss, data)
+    if not shuffle and batch_size < len(data):
+        classes = class_numbers(data.arrays["y"])
+        if classes is not None and _in_blocks(classes):
+            warn_once(model, "sorted", _SORTED.format(len(np.unique(classes))))
+    if split and isinstance(validation, ArrayData):
+        _look_at_split(model, data, validation)
+
+
+def _look_at_output(model: Module, loss: Loss, data: ArrayData) -> None:
+    x = next(data.take(np.arange(min(SAMPLES, len(data)))).epoch(SAMPLES))[0]
+    with untouched(model):
+        model.eval()
+        seen = Pass(model, x, "fit")
+    last = seen.outputs[0].module
+    if loss.wants == "probabilities" and isinstance(last, Linear):
+        loss.complain_of_logits(f"the model ends with {last.title()}, which gives any number")
+    loss.look_at(seen.output)
+
+
+def _look_at_split(model: Module, data: ArrayData, validation: ArrayData) -> None:
+    training_classes, held_out = class_numbers(data.arrays["y"]), class_numbers(validation.arrays["y"])
+    if training_classes is None or held_out is None:
+        return
+    everything = np.unique(np.concatenate([training_classes, held_out]))
+    for name, classes in (("validation", held_out), ("training", training_classes)):
+        if len(everything) > 1 and len(np.unique(classes)) == 1:
+            warn_once(model, "split", _SPLIT.format(name, len(classes), classes[0]))
+
+
+def class_numbers(y: mx.array) -> np.ndarray | None:
+    """The class of every sample, from integers, zeros and ones, or one-hot rows; None where y holds no classes."""
+    if y.ndim > 2:
+        return None
+    values = np.array(y)
+    if values.ndim == 2 and values.shape[1] > 1:
+        one_hot = ((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all()
+        return values.argmax(axis=1) if one_hot else None
+    values = values.reshape(-1)
+    if is_floating(y) and not ((values == 0) | (values == 1)).all():
+        return None
+    return values.astype(int)
+
+
+def _in_blocks(classes: np.ndarray) -> bool:
+    """Whether every class comes in one piece: classes of two samples or more, and no class after another twice."""
+    kinds = len(np.unique(classes))
+    changes = int((classes[1:] != classes[:-1]).sum())
+    return kinds > 1 and changes == kinds - 1 and len(classes) >= 2 * kinds
+
+
+_SORTED = (
+    "fit: the labels come sorted, {} classes one after the other, and shuffle=False: most batches hold a single class "
+    "and the model forgets one while it learns the next. Use shuffle=True"
+)
+_SPLIT = (
+    "fit: the {} part of validation_split has {} samples, all of class {}, so its numbers say nothing about the "
+    "others. Hold out a larger fraction, or pass validation_data with every class"
+)
