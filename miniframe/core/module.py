@@ -64,7 +64,7 @@ class Module:
     samples_apart: bool = False  # True: no sample sees another; holds for the class that says so, not for subclasses
     stop_training: bool = False  # a callback sets it to end fit after the current batch
     _looked_through: bool = False  # whether the tape has found its parameters to be in reach
-    _saved: Any = EMPTY
+    _saved: Any = EMPTY  # for core's own files, which come here for every call; others use ``saved`` and ``kept``
 
     # ---------------------------------------------------------------- the pair of maps
 

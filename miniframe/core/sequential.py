@@ -62,7 +62,7 @@ class Sequential(Module):
         calls = []
         for layer in self.layers.values():
             x = layer(x)
-            calls.append((layer, layer.kept))
+            calls.append((layer, layer._saved))
         self.saved = calls, x.shape
         return x
 

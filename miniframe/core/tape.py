@@ -75,10 +75,10 @@ def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
             raise
         raise with_title(module, nodes, error) from error
     if not tape.on:
-        module.saved = EMPTY
+        module._saved = EMPTY
         return _forgotten(value) if not isinstance(value, tuple) else tuple(_forgotten(part) for part in value)
-    node = Node(value, module, nodes, scope=tape.scope)
-    node.saved = module.kept
+    node = Node(value, module, nodes, None, None, tape.scope)
+    node.saved = module._saved
     if calls is not None:
         if len(calls) > before:
             del calls[before:]  # what the layer called in its forward is its own business
@@ -93,7 +93,7 @@ def _flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
         return module.forward(*nodes)
     finally:
         tape.scope = outside
-        module.saved = EMPTY
+        module._saved = EMPTY
 
 
 def _parts(module: Module, node: Node, several: int | None) -> Any:
@@ -125,7 +125,7 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
     if not module._looked_through:
         _no_loose_parameters(module)
-    module.saved = EMPTY  # free what the last forward kept
+    module._saved = EMPTY  # free what the last forward kept
     nodes = tuple(map(Node, inputs))
     before, tape.calls = tape.calls, []
     try:
@@ -154,7 +154,7 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
             node.value = None  # the layers have saved what they need
     for node, value in zip(outputs, results):
         node.value = value
-    module.saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
+    module._saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
     return tuple(results) if isinstance(output, tuple) else results[0]
 
 

@@ -52,7 +52,7 @@ def backward(
         if isinstance(grad, tuple):
             passed = input_grads(node)
         else:  # the same written out, as this happens for every layer in every step that is not compiled
-            module.saved = node.saved
+            module._saved = node.saved
             passed = module.backward(grad)
         if not keep:
             node.grad = None
