@@ -121,7 +121,7 @@ class Team:
         if self.size == 1:
             return list(numbers)
         self.last_sign = time.monotonic()
-        # in two parts, as the GPU's single precision would cut long sums
+        # in two parts, because the GPU's single precision would cut long sums
         high = np.array(numbers, dtype=np.float32)
         low = (np.array(numbers, dtype=np.float64) - high).astype(np.float32)
         gathered = mx.distributed.all_gather(mx.array(np.stack([high, low])[None]), group=self.group)

@@ -16,8 +16,8 @@ from . import fast_blas, kept_memory
 def prepare() -> None:
     """Called once on import: the fast BLAS, the keeping of memory, and independent operations side by side.
 
-    MLX starts operations breadth first, so that several streams have work, until so many wait; by default 20, less
-    than one layer of each part of a batch in parts. MLX reads it at its first evaluation.
+    MLX starts operations breadth first, so that several streams have work, until a number of them wait: by default 20,
+    less than one layer of each part of a batch in parts. MLX reads it at its first evaluation.
     """
     os.environ.setdefault("MLX_BFS_MAX_WIDTH", "100")
     fast_blas.install()

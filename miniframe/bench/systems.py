@@ -1,7 +1,7 @@
 """The systems that are compared. Each trains the same network on the same batches: Linear layers with ReLU between,
 mean squared error, SGD with momentum.
 
-A system is a function from a Workload to a *trainer*: ``trainer(epochs)`` trains so many epochs, waits for all
+A system is a function from a Workload to a *trainer*: ``trainer(epochs)`` trains that many epochs, waits for all
 arithmetic, and returns the milliseconds per epoch. Everything is shuffled once per epoch, as in real training.
 """
 

@@ -127,23 +127,25 @@ class Module:
     def children(self) -> Iterator[tuple[str, Any]]:
         """(name, Parameter | Buffer | Module) for everything assigned to this module, in the order of assignment."""
         for name, value in vars(self).items():
-            if not name.startswith("_"):
-                yield from _inside(name, value)
+            if not name.startswith("_") and isinstance(value, HOLDERS):
+                yield from inside(name, value)
 
-    def named_items(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-        """(path, object) for this module and all inside it, depth first; what is shared comes once."""
-        seen = set() if seen is None else seen
-        if id(self) in seen:
+    def named_items(self) -> list[tuple[str, Any]]:
+        """(path, cell or module) for this module and all inside it, depth first; what is shared comes once."""
+        found: dict[int, tuple[str, Any]] = {}
+        self._collect("", found)
+        return list(found.values())
+
+    def _collect(self, path: str, found: dict[int, tuple[str, Any]]) -> None:
+        if id(self) in found:
             return
-        seen.add(id(self))
-        yield prefix, self
+        found[id(self)] = path, self
         for name, child in self.children():
-            path = f"{prefix}.{name}" if prefix else name
+            inner = f"{path}.{name}" if path else name
             if isinstance(child, Module):
-                yield from child.named_items(path, seen)
-            elif id(child) not in seen:
-                seen.add(id(child))
-                yield path, child
+                child._collect(inner, found)
+            else:
+                found.setdefault(id(child), (inner, child))
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """(path, module) for this module, whose path is "", and all modules inside it."""
@@ -272,16 +274,19 @@ class Part(Module):
         return (tuple(grad_output if index == self.index else None for index in range(count)),)
 
 
-def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+HOLDERS = (Buffer, Module, list, tuple, dict)  # what may hold cells and modules
+
+
+def inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The cells and modules in an attribute's value, looking into lists, tuples and dicts."""
     if isinstance(value, (Buffer, Module)):
         yield name, value
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _inside(f"{name}.{index}", item)
+            yield from inside(f"{name}.{index}", item)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _inside(f"{name}.{key}", item)
+            yield from inside(f"{name}.{key}", item)
 
 
 def free_name(module: Module, taken: Container[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import mlx.core as mx
 
-from .module import Module, free_name
+from .module import Module, free_name, inside
 
 if TYPE_CHECKING:  # for the verb at the end of Sequential
     from ..graph import splitting as _splitting
@@ -119,7 +119,9 @@ class Sequential(Module):
 
     def children(self) -> Iterator[tuple[str, Any]]:
         yield from self.layers.items()
-        yield from (item for item in super().children() if not item[0].startswith("layers."))
+        for name, value in vars(self).items():
+            if name != "layers" and not name.startswith("_"):
+                yield from inside(name, value)
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -43,7 +43,7 @@ def backward(
     Args:
         nodes: what the outputs depend on, in order, where that is known already.
         stop: nodes behind which the walk does not go.
-        keep: whether the nodes shall keep their gradients once they have been passed on.
+        keep: whether the nodes keep their gradients once these have been passed on.
     """
     for node in reversed(_begun(outputs, grads, nodes, stop)):
         module, grad = node.module, node.grad
@@ -51,7 +51,7 @@ def backward(
             continue
         if isinstance(grad, tuple):
             passed = input_grads(node)
-        else:  # the same written out, as this happens for every layer in every step that is not compiled
+        else:  # the same written out, because this happens for every layer in every step that is not compiled
             module._saved = node.saved
             passed = module.backward(grad)
         if not keep:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ..core.arrays import as_array, is_floating
+from ..core.arrays import as_array, is_floating, number
 from .batch import Batches, check_batch_size
 
 
@@ -53,8 +54,10 @@ class ArrayData:
         parts = named_parts(x, y, sample_weight)
         self.arrays = {name: as_array(part, where=f"{where}: {name}") for name, part in parts.items()}
         check_samples(self.arrays, where)
-        for name, array in self.arrays.items():
-            if is_floating(array) and not mx.isfinite(array.sum()).item():
+        floats = {name: array for name, array in self.arrays.items() if is_floating(array)}
+        mx.eval(sums := [array.sum() for array in floats.values()])  # a NaN or infinity shows in its sum
+        for (name, array), total in zip(floats.items(), sums):
+            if not math.isfinite(number(total)):
                 check_finite(array, f"{where}: {name}")
 
     def __len__(self) -> int:

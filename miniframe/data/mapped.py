@@ -1,4 +1,4 @@
-"""Arrays in files, larger than memory: read in batches, in an order that is random and yet kind to disks."""
+"""Arrays in files, larger than memory: read in batches, in an order that is random, and that disks can read quickly."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-AHEAD = 2  # batches that wait at most, ready to be used; what is waiting is memory
+AHEAD = 2  # batches read ahead at most, each of which takes memory
 END = object()
 
 

@@ -25,7 +25,7 @@ def cifar10(split: str = "train", folder: str | os.PathLike[str] | None = None) 
 
     Args:
         split: "train" or "test".
-        folder: where the archive is or shall be; by default ``cifar10/`` in ``data_folder()``.
+        folder: where the archive is, or will be put; by default ``cifar10/`` in ``data_folder()``.
 
     Returns:
         (N, 32, 32, 3) float32 images in [0, 1] and (N,) int32 labels, see ``CIFAR10_NAMES``.

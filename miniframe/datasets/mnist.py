@@ -37,7 +37,7 @@ def mnist(split: str = "train", folder: str | os.PathLike[str] | None = None) ->
 
     Args:
         split: "train" or "test".
-        folder: where the four files are or shall be; by default ``mnist/`` in ``data_folder()``.
+        folder: where the four files are, or will be put; by default ``mnist/`` in ``data_folder()``.
 
     Returns:
         (N, 28, 28, 1) float32 images in [0, 1], 0 the paper, and (N,) int32 labels.

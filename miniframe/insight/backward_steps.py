@@ -16,7 +16,7 @@ from ..core.words import shape_text
 from ..graph.passes import Pass
 from ..losses.base import Loss
 
-SHOWN = 12  # arrays with at most so many numbers are printed in full
+SHOWN = 12  # numbers: an array with at most this many is printed in full
 
 
 @dataclass

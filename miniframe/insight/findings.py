@@ -107,7 +107,7 @@ def vanishing(readings: Sequence[Reading]) -> Found:
 
 
 def rate_too_low(readings: Sequence[Reading]) -> Found:
-    """Three measured steps in turn changed no weight by a ten-thousandth, and the loss has hardly moved."""
+    """Three measured steps in a row changed no weight by a ten-thousandth, and the loss has hardly moved."""
     recent = [max(r.updates.values()) for r in readings if r.updates][-3:]
     if len(recent) < 3 or max(recent) >= RATE_LOW or abs(_gained(readings)) > 0.01:
         return None

@@ -35,7 +35,7 @@ class FlightRecorder(Callback):
     """Records every layer's activations, gradients and updates during ``fit``, and warns, once, of what goes wrong.
 
     It knows dead ReLUs, saturated Tanh and Sigmoid, vanishing and exploding gradients, and a learning rate that is
-    too high or too low. A finding has to hold in two readings in turn. There is always a reading before the first
+    too high or too low. A finding has to hold in two readings in a row. There is always a reading before the first
     epoch and one after the last.
 
     Args:
@@ -159,7 +159,7 @@ class FlightRecorder(Callback):
         self._spent += self._cost
 
     def _judge(self) -> None:
-        """Keep a diagnosis that holds for the second time in turn, and say it if it is new."""
+        """Keep a diagnosis that holds twice in a row, and say it if it is new."""
         found, before = diagnose(self.readings), self._last
         self._last = found
         known = {finding.kind for finding in self.findings}

@@ -77,7 +77,7 @@ def own_cells(module: Module) -> dict[str, Buffer]:
 def paired_names(model: Module, names: list[str]) -> dict[str, str]:
     """PyTorch name -> miniframe name, for the entries of a state dict.
 
-    Equal names belong together. If not a single name is shared, the layers are paired in order, as long as there are
+    Equal names belong together. If not a single name is shared, the layers are paired in order, provided that there are
     as many on both sides, with the same kinds of parameters; else the names stay, and loading lists what is wrong.
     """
     ours: dict[str, list[str]] = {}

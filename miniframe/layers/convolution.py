@@ -35,7 +35,7 @@ class Conv2d(Module):
         padding: zeros around the image, p; a number, a pair, "valid" (none, the default) or "same" (as many as keep
             H and W at stride 1; an odd one goes below and to the right, as in PyTorch).
         dilation: distance between the pixels of a window, d; 1 by default.
-        groups: the channels fall into so many groups, each convolved on its own; 1 by default.
+        groups: into how many groups the channels fall, each convolved on its own; 1 by default.
         bias: whether to add b.
 
     Shapes: (N, H, W, in_channels) -> (N, OH, OW, out_channels), OH = (H + 2p - d (KH - 1) - 1) // s + 1.

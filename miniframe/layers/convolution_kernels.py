@@ -6,7 +6,7 @@ convolution is a matrix product, and so are its two derivatives:
     Y = X Wᵀ          dW = dYᵀ X          dX = dY W, every window's share added where the window lay
 
 Which form is fastest was found by measuring; all of them give the same numbers. With few channels, most of the time
-goes into moving pixels. Then a few windows that are neighbours in a row are taken as one wider window with so many
+goes into moving pixels. Then a few windows that are neighbours in a row are taken as one wider window with that many
 times the filters (``neighbours``): the pixels that they share are moved once, and some products are with zero.
 """
 
@@ -19,7 +19,7 @@ import mlx.core as mx
 
 from .windows import Pair, Window
 
-# From so many channels and windows on, products of shifted views beat moving one product's results.
+# From this many channels and windows on, products of shifted views beat moving one product's results.
 WIDE, MANY = 32, 500
 NARROW = 16  # channels below which a bias is added to whole rows of pixels
 MOVE = 64  # floating-point operations of a product in the time that moving one number takes
@@ -147,7 +147,7 @@ def _gathered(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> m
 
 
 def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: int) -> int:
-    """How many neighbouring windows to join, of so many in a row: a divisor of their number, 1 for none.
+    """How many of the neighbouring windows in a row to join: a divisor of their number, 1 for none.
 
     Joining B windows moves (KW + (B - 1) s) / B columns for each instead of KW, and multiplies each number moved by
     B O filters instead of O.

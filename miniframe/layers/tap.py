@@ -12,7 +12,7 @@ Map = Callable[[mx.array], mx.array | None]
 
 
 class Tap(Module):
-    """The identity, unless a user's function has it otherwise.
+    """The identity, unless a function of yours returns something else.
 
         y = forward(x)        dx = backward(dy)
 

@@ -80,7 +80,7 @@ class Window:
         return height + sum(self.padding[0]), width + sum(self.padding[1])
 
     def joined(self, count: int) -> Window:
-        """So many neighbours in a row (without dilation) as one window, which then moves so many steps at once."""
+        """``count`` neighbours in a row (without dilation) as one window, which then moves ``count`` steps at once."""
         (kh, kw), (sv, sh) = self.kernel, self.stride
         return replace(self, kernel=(kh, kw + (count - 1) * sh), stride=(sv, count * sh))
 
@@ -141,7 +141,7 @@ def _blocks(shares: mx.array, axis: int, stride: int, dilation: int) -> mx.array
 def _overlay(pieces: list[mx.array], step: int, stride: int, length: int) -> mx.array:
     """Lay windows over a line, piece by piece, each ``step`` blocks further than the one before, and add.
 
-    Arrays of three axes, as MLX moves those much faster than arrays of more.
+    Arrays of three axes, because MLX moves those much faster than arrays of more.
 
     Shapes: Q pieces (lines, count, stride C) -> (lines, length, C).
     """

@@ -67,7 +67,7 @@ class Loss(Module):
             )
 
     def check_values(self, prediction: mx.array, target: mx.array) -> None:
-        """Raise a ValueError for targets whose values cannot be meant; fit asks once, as it has to wait for them."""
+        """Raise a ValueError for targets whose values cannot be meant; fit asks once, because this waits for them."""
 
     def look_at(self, prediction: Any) -> None:
         """Warn of probabilities where this loss wants logits, and of logits where it wants probabilities."""

@@ -27,7 +27,7 @@ class Optimizer:
         weight_decay: pull of the parameters towards 0: adds weight_decay · p to the gradient.
         clip_value: limits every element of the gradients to -clip_value..clip_value.
         clip_norm: scales the gradients down so that the norm of all of them together is at most clip_norm.
-        accumulate: takes one step for so many calls of ``step``, with the mean of their gradients: the memory of a
+        accumulate: how many calls of ``step`` make one step, with the mean of their gradients: the memory of a
             small batch, the gradient of a large one. Learning rates and ``decay`` count only the steps taken.
 
     A subclass says what state a parameter has (``new_state``) and how one step changes it (``update``). Parameters

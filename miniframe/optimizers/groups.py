@@ -42,7 +42,7 @@ class Group:
         self._lr = lr
 
     def lr_at(self, iteration: int) -> float:
-        """The learning rate after so many steps."""
+        """The learning rate after this many steps."""
         return self._lr(iteration) if callable(self._lr) else self._lr
 
 

@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of the number of steps taken.
 
 An optimizer takes any such function; these are the usual ones. They are pure functions, so nothing about them has to
-be saved. A step is one batch: for so many epochs write ``epochs * len(x) // batch_size``.
+be saved. A step is one batch: for a number of epochs write ``epochs * len(x) // batch_size``.
 
     lr = schedules.cosine(0.1, steps=900)                      one piece
     lr = schedules.linear(0, 0.1, 100).then(lr, after=100)     pieces after each other: warmup, then the cosine
@@ -97,7 +97,7 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
-    """A straight line from start to end in so many steps, then constant: start + (end - start) · min(t / steps, 1).
+    """A straight line from start to end in ``steps`` steps, then constant: start + (end - start) · min(t / steps, 1).
 
     >>> warmup = linear(0.0, 0.1, steps=100).then(cosine(0.1, steps=900), after=100)
     >>> warmup(50), warmup(100), warmup(1000)

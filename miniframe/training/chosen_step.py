@@ -17,11 +17,11 @@ def chosen_step(model: Module, loss: Loss, optimizer: Optimizer, compile: bool, 
     ranks = team()
     if ranks.size > 1:
         return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction))
-    step = choose(model, loss, compile)(model, loss, optimizer, compile, keep_prediction)
-    settings = step.settings()
+    kind, arguments = choose(model, loss, compile), (model, loss, optimizer, compile, keep_prediction)
+    settings = kind.settings(*arguments)
     last, last_settings = model._last_step
     if last is None or last_settings != settings or not last.compiles:
-        model._last_step = last, _ = step, settings
+        model._last_step = last, _ = kind(*arguments), settings
     return last
 
 

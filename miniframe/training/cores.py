@@ -40,11 +40,11 @@ def worth_splitting(model: Module, loss: Loss) -> bool:
     """
     inside = [*model.modules(), loss]
     return (
-        mx.default_device() == mx.Device(mx.cpu)
+        any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in inside)
+        and all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
+        and mx.default_device() == mx.Device(mx.cpu)
         and cores() > 1
         and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
-        and any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in inside)
-        and all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
     )
 
 
@@ -74,8 +74,9 @@ class StepInParts(Step):
 
     work = 0  # multiply-adds of one sample; 0 before the first batch
 
-    def settings(self) -> list[Any]:
-        return [*super().settings(), cores()]
+    @classmethod
+    def settings(cls, *arguments: Any) -> list[Any]:
+        return [*super().settings(*arguments), cores()]
 
     def threads(self) -> AbstractContextManager[None]:
         return fast_blas.one_thread()  # the other cores are busy with the other parts

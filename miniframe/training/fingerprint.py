@@ -6,7 +6,6 @@ that are equal mean that the same trace is right again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ..core.cells import Buffer, Parameter
@@ -34,44 +33,45 @@ class Fingerprint:
     """
 
     def __init__(self, *things: Any) -> None:
-        self._held: list[Any] = []
-        self._seen: set[int] = set()
-        self._settings = [setting for thing in things for setting in self._of(thing)]
+        self._settings: list[Any] = []
+        self._held: dict[int, Any] = {}
+        for thing in things:
+            self._add(thing)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fingerprint) and self._settings == other._settings
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _of(self, value: Any) -> Iterator[Any]:
+    def _add(self, value: Any) -> None:
         if value is None or isinstance(value, (bool, int, float, str)):
-            yield type(value), value
+            self._settings += type(value), value
         elif isinstance(value, (list, tuple)):
-            yield len(value)
+            self._settings.append(len(value))
             for item in value:
-                yield from self._of(item)
+                self._add(item)
         elif isinstance(value, dict):
-            yield len(value)
+            self._settings.append(len(value))
             for key, item in value.items():
-                yield from self._of(key)
-                yield from self._of(item)
+                self._add(key)
+                self._add(item)
         else:
-            yield from self._of_object(value)
+            self._add_object(value)
 
-    def _of_object(self, value: Any) -> Iterator[Any]:
-        yield id(value)
-        if id(value) in self._seen:
+    def _add_object(self, value: Any) -> None:
+        self._settings.append(id(value))
+        if id(value) in self._held:
             return
-        self._seen.add(id(value))
-        self._held.append(value)
+        self._held[id(value)] = value
         if isinstance(value, Buffer):
-            yield value.value.shape, value.value.dtype, isinstance(value, Parameter) and value.trainable
+            self._settings += value.value.shape, value.value.dtype, isinstance(value, Parameter) and value.trainable
         elif isinstance(value, (Module, Optimizer, Group)):
-            yield id(type(value))
+            cls = type(value)
+            self._settings.append(cls)
             for name, setting in vars(value).items():
-                momentary = name.startswith("_") and hasattr(type(value), name)  # such as what forward saved
+                momentary = name.startswith("_") and hasattr(cls, name)  # such as what forward saved
                 if name not in PASSING and not momentary:
-                    yield name
-                    yield from self._of(setting)
+                    self._settings.append(name)
+                    self._add(setting)
         elif isinstance(value, Node):
-            yield from self._of(value.module)
+            self._add(value.module)

@@ -57,7 +57,7 @@ class Watch:
         for index, (_, _, _, loss) in enumerate(self._done):
             if not math.isfinite(number(loss)):
                 self._explain(index, f"loss became {number(loss)}")
-        if self._done:  # the last batch stays remembered: its step may have spoilt the weights of the next one
+        if self._done:  # the last batch stays remembered: its step may have broken the weights that the next one uses
             self._values, self._key = self.step.before
             self._iterations = self.step.optimizer.iterations - 1
             self._done = self._done[-1:]
@@ -72,7 +72,7 @@ class Watch:
         return _finite(values_of(self.step.cells))
 
     def _rewind(self, batches: int) -> None:
-        """Bring model and optimizer to where they were after so many of the remembered batches."""
+        """Bring model and optimizer to where they were after this many of the remembered batches."""
         put_values(self.step.cells, self._values)
         self.step.optimizer.iterations = self._iterations
         if self._key is not None:
@@ -130,5 +130,10 @@ def _flat(grads: Sequence[Any]) -> Iterator[Any]:
 
 
 def _finite(arrays: Iterable[Any]) -> bool:
-    checks = [mx.isfinite(a).all() for a in arrays if isinstance(a, mx.array) and is_floating(a)]
-    return all(check.item() for check in checks)
+    floats = [a for a in arrays if isinstance(a, mx.array) and is_floating(a)]
+    if not floats:
+        return True
+    sums = mx.stack(
+        [a.sum().astype(mx.float32) for a in floats]
+    )  # one wait for all; a NaN or infinity shows in its sum
+    return bool(mx.isfinite(sums).all().item()) or all(mx.isfinite(a).all().item() for a in floats)

@@ -52,7 +52,7 @@ class ModelCheckpoint(Monitor):
         if initial_value_threshold is not None:
             self.best = initial_value_threshold
         if save_freq != "epoch":
-            vars(self)["on_batch_end"] = self._count_batch  # only now, as fit waits for every batch if it is there
+            vars(self)["on_batch_end"] = self._count_batch  # only now, because fit waits for every batch if it is there
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.save_best_only:

@@ -47,7 +47,7 @@ class Step:
         self, model: Module, loss: Loss, optimizer: Optimizer, compile: bool = True, keep_prediction: bool = False
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.keep_prediction, self.compile = keep_prediction, compile
+        self.keep_prediction = keep_prediction
         self.cells = [*model.parameters(), *model.buffers(), *optimizer.cells()]
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in optimizer.parameters if id(p) not in known]
@@ -58,11 +58,11 @@ class Step:
 
     # ---------------------------------------------------------------- used again, in the next fit
 
-    def settings(self) -> list[Any]:
-        """All that a trace depends on: a step with equal settings can be used in place of this one."""
+    @classmethod
+    def settings(cls, *arguments: Any) -> list[Any]:
+        """All that a step made with these arguments depends on: with equal settings, one can take another's place."""
         place = threading.get_ident(), mx.default_device()  # MLX's streams belong to the thread that made them
-        kind = type(self), self.compile, self.keep_prediction
-        return [place, kind, Fingerprint(self.model, self.loss, self.optimizer)]
+        return [cls, place, Fingerprint(*arguments)]
 
     @property
     def compiles(self) -> bool:
