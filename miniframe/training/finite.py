@@ -133,7 +133,6 @@ def _finite(arrays: Iterable[Any]) -> bool:
     floats = [a for a in arrays if isinstance(a, mx.array) and is_floating(a)]
     if not floats:
         return True
-    sums = mx.stack(
-        [a.sum().astype(mx.float32) for a in floats]
-    )  # one wait for all; a NaN or infinity shows in its sum
+    # one wait for all: a NaN or infinity shows in its sum
+    sums = mx.stack([a.sum().astype(mx.float32) for a in floats])
     return bool(mx.isfinite(sums).all().item()) or all(mx.isfinite(a).all().item() for a in floats)
