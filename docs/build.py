@@ -2,9 +2,11 @@
 
 The pages are copied to build/site, where formulas become MathML, which browsers draw by themselves, and each module of
 the package gets a page with its documentation and source. mkdocs-material does the rest; nothing is fetched when the
-site is read, except the diagrams' Mermaid.
+site is read, except Mermaid for the one diagram of lesson 3.
 """
 
+import importlib
+import inspect
 import pkgutil
 import re
 import shutil
@@ -20,7 +22,10 @@ PAGES = ROOT / "build" / "site"
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL)
 FENCE = "mermaid-fence"  # stands for a Python name, which only mkdocs' own YAML can write
-SECTIONS = {"Layers": "layers", "Training": "training", "Optimizers": "optimizers", "Checking": "checking"}
+SECTIONS = [  # folders of the package, floor by floor, as a user meets them
+    "core", "layers", "losses", "optimizers", "data", "graph", "training", "checking", "insight", "explain", "saving",
+    "drawing", "models", "datasets", "interop", "plots", "backend",
+]  # fmt: skip
 
 
 def mathml(match: re.Match) -> str:
@@ -52,6 +57,7 @@ def copy_pages() -> None:
     pages = [
         ROOT / "README.md",
         ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
         *(ROOT / "tutorials").glob("*.md"),
         *(ROOT / "docs").glob("*.md"),
     ]
@@ -71,19 +77,58 @@ def copy_pages() -> None:
 
 
 def reference() -> list[dict[str, list]]:
-    """A page for each public module, by section, as mkdocs' navigation wants them."""
-    sections: dict[str, list] = {"The core": [], **{name: [] for name in SECTIONS}, "Everything else": []}
+    """A page for each module, by floors, as mkdocs' navigation wants them; first those that a user calls."""
     (PAGES / "reference").mkdir()
-    for module in pkgutil.walk_packages(miniframe.__path__, "miniframe."):
-        name = module.name.removeprefix("miniframe.")
-        if name.startswith("_") or name.split(".")[0] in ("bench", "exercises"):
-            continue
-        package = name.split(".")[0]
-        section = next((key for key, value in SECTIONS.items() if value == package), None)
-        section = section or ("The core" if name in ("module", "cells", "sequential", "graph", "losses") else None)
-        (PAGES / "reference" / f"{name}.md").write_text(f"# {name}\n\n::: {module.name}\n")
-        sections[section or "Everything else"].append({name: f"reference/{name}.md"})
-    return [{name: pages} for name, pages in sections.items() if pages]
+    first = called_by_users()
+    sections = []
+    for folder in SECTIONS:
+        package = f"miniframe.{folder}"
+        files = pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}.")
+        found = [file.name for file in files]
+        known = [name for name in first if name in found]
+        inside = [page(name) for name in found if name not in known]
+        pages = [{"overview": page(package)[folder]}, *map(page, known)]
+        pages += [{"inside": inside}] if inside else []
+        sections.append({"The core" if folder == "core" else folder.capitalize(): pages})
+    return sections
+
+
+def page(module: str) -> dict[str, str]:
+    """Writes the page of a module; its entry in the navigation."""
+    name = module.removeprefix("miniframe.")
+    (PAGES / "reference" / f"{name}.md").write_text(f"# {name}\n\n{taught_words(module)}::: {module}\n")
+    return {name.split(".")[-1]: f"reference/{name}.md"}
+
+
+def called_by_users() -> list[str]:
+    """The modules behind what ``dir(mf)`` shows, and behind the verbs of models, in that order."""
+    things = [getattr(miniframe, name) for name in miniframe.__all__]
+    for package in [thing for thing in things if inspect.ismodule(thing) and hasattr(thing, "__path__")]:
+        things += [thing for thing in vars(package).values() if not inspect.ismodule(thing)]
+    homes = [thing.__name__ if inspect.ismodule(thing) else getattr(thing, "__module__", "") for thing in things]
+    verbs = [home for thing in things if inspect.isclass(thing) for home in taught(thing).values()]
+    return list(dict.fromkeys([homes[0], *taught(miniframe.Module).values(), *homes, *verbs]))
+
+
+def taught(cls: type) -> dict[str, str]:
+    """From the name of every method that a class has learned from above to the module where it stands."""
+    found = {}
+    for name, member in vars(cls).items():
+        if inspect.isfunction(member) and not name.startswith("_"):
+            layer = inspect.getclosurevars(member).nonlocals.get("layer", member)  # Node.exp stands where Exp does
+            if layer.__module__ != cls.__module__:
+                found[name] = layer.__module__
+    return found
+
+
+def taught_words(module: str) -> str:
+    """Where to find what the classes of a module have learned from above, a line for each class."""
+    lines = []
+    for name, cls in inspect.getmembers(importlib.import_module(module), inspect.isclass):
+        if cls.__module__ == module and taught(cls):
+            links = [f"[{verb}]({home.removeprefix('miniframe.')}.md)" for verb, home in taught(cls).items()]
+            lines.append(f"`{name}` also has, on pages of their own: {', '.join(links)}.\n\n")
+    return "".join(lines)
 
 
 def settings() -> dict:
@@ -118,7 +163,7 @@ def settings() -> dict:
         "nav": [
             {"miniframe": "README.md"},
             {"Lessons": [{"Overview": "tutorials/README.md"}, *lessons, *more]},
-            {"Inside": [*pages, {"Changes": "CHANGELOG.md"}]},
+            {"Inside": [*pages, {"Contributing": "CONTRIBUTING.md"}, {"Changes": "CHANGELOG.md"}]},
             {"Reference": reference()},
         ],
     }

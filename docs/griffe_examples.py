@@ -1,20 +1,21 @@
-"""For the site: examples in docstrings, which start with ``>>>``, become blocks of code, and shared Args read well."""
+"""For the site: examples in docstrings, which start with ``>>>``, become blocks of code, and ``:class:`` goes away."""
 
 import re
 
 from griffe import Extension
 
 EXAMPLE = re.compile(r"^(?P<indent> *)>>> .*(?:\n(?!\s*$).*)*", re.MULTILINE)
+ROLE = re.compile(r":(?:mod|class|func|meth):(?=`)")
 
 
 def fenced(text: str) -> str:
-    """The docstring with a fence around each block of examples."""
+    """The docstring with a fence around each block of examples, and without the roles before names."""
 
     def fence(block: re.Match) -> str:
         indent = block["indent"]
         return f"{indent}```pycon\n{block[0]}\n{indent}```"
 
-    return EXAMPLE.sub(fence, text)
+    return EXAMPLE.sub(fence, ROLE.sub("", text))
 
 
 class Examples(Extension):
