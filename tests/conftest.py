@@ -6,6 +6,8 @@ import torch
 
 import miniframe as mf
 
+collect_ignore = ["support"]  # helpers, which tests import by name
+
 
 @pytest.fixture(autouse=True)
 def same_random_numbers():

@@ -1,6 +1,5 @@
 """The command line."""
 
-import json
 import subprocess
 import sys
 
@@ -28,31 +27,6 @@ def test_demo_trains_reports_and_draws(tmp_path, capsys):
     for word in ("device:", "BLAS:", "training error:", "test error:", "time per epoch:", "figure:"):
         assert word in out
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"demo_regions.png", "demo_curves.png"}
-
-
-def test_bench_times_the_systems_that_are_installed(tmp_path, monkeypatch, capsys):
-    from miniframe.bench import runner
-
-    kept = {name: runner.SYSTEMS[name] for name in ("miniframe fit", "MLX step by hand, compiled", "PyTorch")}
-    monkeypatch.setattr(runner, "SYSTEMS", {**kept, "Absent": (None, "no_such_package")})
-    monkeypatch.setattr(runner, "EPOCHS", {"disk-1k": 2})
-    path, figure = tmp_path / "bench.json", tmp_path / "bench.png"
-    arguments = ["bench", "--workloads", "disk-1k", "--rounds", "2", "--json", str(path), "--figure", str(figure)]
-    assert main(arguments) == 0
-    result = json.loads(path.read_text())["workloads"]["disk-1k"]
-    assert set(result["ms_per_epoch"]) == set(kept) and all(ms > 0 for ms in result["ms_per_epoch"].values())
-    assert result["ratio_to_miniframe"]["miniframe fit"] == 1
-    assert result["skipped"] == {"Absent": "no_such_package is not installed"}
-    assert "times miniframe" in capsys.readouterr().out and figure.stat().st_size > 5000
-
-
-def test_the_systems_of_the_comparison_learn_the_same_thing():
-    from miniframe.bench import systems
-    from miniframe.bench.runner import workloads
-
-    work = workloads()["disk-1k"]
-    for name in ("miniframe fit, compile=False", "mlx.nn", "PyTorch"):
-        assert systems.SYSTEMS[name][0](work)(1) > 0
 
 
 @pytest.mark.parametrize(

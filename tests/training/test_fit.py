@@ -1,7 +1,4 @@
-"""fit, evaluate and predict: Keras' habits, true means, errors before any work is lost."""
-
-import os
-import signal
+"""fit: Keras' habits, true means, errors before any work is lost."""
 
 import mlx.core as mx
 import numpy as np
@@ -11,6 +8,8 @@ import torch
 import miniframe as mf
 
 X = np.random.default_rng(0).random((130, 2), dtype=np.float32)
+
+
 Y = np.stack([X[:, 0] > X[:, 1], X[:, 0] <= X[:, 1]], axis=1).astype(np.float32)
 
 
@@ -222,20 +221,6 @@ def test_modes_are_restored_and_evaluation_uses_evaluation_mode():
     assert model[2].training
 
 
-def test_predict_joins_batches_in_order_and_keeps_nothing():
-    model = small()
-    assert np.allclose(np.array(model.predict(X, batch_size=7)), np.array(model(mx.array(X))), atol=1e-6)
-    model.predict(X)
-    with pytest.raises(RuntimeError, match="backward needs a forward first"):
-        model.backward(mx.zeros((130, 2)))
-
-
-def test_evaluate_takes_other_losses_and_metrics():
-    model, _ = train()
-    scores = model.evaluate(X, Y, loss=mf.L1Loss(), metrics=["mae", lambda p, t: mx.abs(p - t).max()])
-    assert scores["loss"] == pytest.approx(scores["mae"]) and scores["<lambda>"] > scores["mae"]
-
-
 def test_hooks_come_in_order_and_training_can_be_stopped():
     record = Record()
 
@@ -262,35 +247,6 @@ def test_a_model_that_looks_at_values_runs_uncompiled_after_one_warning():
     with pytest.warns(UserWarning, match="cannot be compiled"):
         model, history = train(Branch(), compile=True)
     assert np.isfinite(weights(model)).all() and history.history["loss"][-1] < history.history["loss"][0]
-
-
-# ------------------------------------------------------------------ interruption
-
-
-def test_ctrl_c_stops_after_the_batch_and_leaves_model_and_history_usable(capsys):
-    class Press(mf.Callback):
-        def on_batch_end(self, batch, logs=None):
-            if batch == 2 and not pressed:
-                pressed.append(batch)
-                os.kill(os.getpid(), signal.SIGINT)
-
-    pressed, record = [], Record()
-    before = signal.getsignal(signal.SIGINT)
-
-    class Later(Press):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch < 2:
-                pressed[:] = [None]
-            else:
-                pressed.clear()
-
-    model, history = train(callbacks=[Later(), record], epochs=10)
-    assert history.interrupted and history.epoch == [0, 1] and len(history.history["loss"]) == 2
-    assert record.calls[-2:] == ["batch 2 end", "train end"]
-    assert np.isfinite(weights(model)).all()
-    assert "interrupted in epoch 3 of 10" in capsys.readouterr().out
-    assert signal.getsignal(signal.SIGINT) is before
-    train(model)  # goes on
 
 
 # ------------------------------------------------------------------ mistakes
@@ -359,8 +315,3 @@ def test_callbacks_must_be_callbacks_with_known_hooks():
         train(callbacks=[Misspelt()])
     with pytest.raises(TypeError, match=r"expected Callback objects, got .*; write Record\(\)"):
         train(callbacks=[Record])
-
-
-def test_evaluate_without_a_fit_needs_a_loss():
-    with pytest.raises(ValueError, match="expected a loss, as this model was never fitted"):
-        small().evaluate(X, Y)

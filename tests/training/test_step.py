@@ -7,6 +7,8 @@ import miniframe as mf
 from miniframe.training.step import Step
 
 X = mx.array(np.random.default_rng(0).random((20, 2), dtype=np.float32))
+
+
 Y = mx.array(np.random.default_rng(1).random((20, 1), dtype=np.float32))
 
 
@@ -18,20 +20,6 @@ def build():
 
 def weights(model):
     return np.concatenate([np.array(p.value).ravel() for p in model.parameters()])
-
-
-def test_train_step_is_the_loop_written_out():
-    model, loss, optimizer = build()
-    twin, linked, twin_optimizer = build()
-    linked = mf.MSELoss(twin)
-    for _ in range(3):
-        value = mf.train_step(model, loss, optimizer, X, Y)
-        expected = linked(twin(X), Y)
-        twin.zero_grad()
-        linked.backward()
-        twin_optimizer.step()
-        assert value.item() == expected.item()
-    assert np.array_equal(weights(model), weights(twin))
 
 
 def test_the_compiled_step_handles_batches_of_several_sizes():

@@ -1,0 +1,149 @@
+"""Several ranks on one machine: the same weights as one process, and a clear end when one of them is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ranks
+
+import miniframe as mf
+
+SCRIPT = Path(ranks.__file__)
+
+
+LIMIT = 60  # seconds that no launch may take
+
+
+def start(task, folder, count=2, **environment):
+    """The ranks of a task as processes, connected as mlx.launch connects them, without its supervision."""
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    hosts = folder / "hosts.json"
+    hosts.write_text(json.dumps([[f"127.0.0.1:{s.getsockname()[1]}"] for s in sockets]))
+    for s in sockets:
+        s.close()
+    settings = {**os.environ, "MLX_HOSTFILE": str(hosts), "OPENBLAS_NUM_THREADS": "1", **environment}
+    settings["PYTHONPATH"] = str(Path(mf.__file__).parents[1])
+    return [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), task, str(folder)],
+            env={**settings, "MLX_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+
+
+def finish(processes, limit=LIMIT):
+    """(exit status, stdout, stderr) of every rank; whatever happens, none of them is left running."""
+    end = time.monotonic() + limit
+    try:
+        return [(*p.communicate(timeout=max(end - time.monotonic(), 0.1)), p.returncode) for p in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def results(task, folder, count=2):
+    for _, err, status in finish(start(task, folder, count)):
+        assert status == 0, err
+    return [dict(np.load(folder / f"{task}_{rank}.npz")) for rank in range(count)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """From a number of ranks to what the trainings of ranks.py gave on each of them; launched once."""
+    return cache(lambda count: results("same", tmp_path_factory.mktemp("same"), count))
+
+
+CASES = [(2, name) for name in ranks.trainings()] + [(3, name) for name in ranks.FOR_THREE]
+
+
+@pytest.mark.parametrize("count, name", CASES)
+def test_ranks_give_the_weights_and_the_history_of_one_process(trained, count, name):
+    model, loss, samples, options = ranks.trainings()[name]
+    history = ranks.train(model, loss, samples, **options).history
+    for rank in trained(count):
+        np.testing.assert_allclose(rank[name], ranks.weights(model), atol=1e-6, rtol=0)
+        assert np.array_equal(rank[name], trained(count)[0][name])
+        for key, values in history.items():
+            np.testing.assert_allclose(rank[f"{name}: {key}"], values, rtol=1e-5)
+
+
+def test_a_step_sends_one_message(trained):
+    assert [rank["messages"] for rank in trained(2)] == [3, 3]
+
+
+def test_ranks_resume_from_the_checkpoints_of_rank_0(trained):
+    model = ranks.network(seed=2)
+    ranks.train(model, mf.MSELoss(), 40)
+    for rank in trained(2):
+        np.testing.assert_allclose(rank["resumed"], ranks.weights(model), atol=1e-6, rtol=0)
+
+
+def test_mlx_launch_trains_from_rank_0_and_prints_there_only(tmp_path):
+    launcher = Path(sys.executable).with_name("mlx.launch")
+    if not launcher.exists():
+        pytest.skip("mlx.launch is not beside this Python")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [launcher, "-n", "2", "-p", str(port), sys.executable, SCRIPT, "different_start", tmp_path]
+    environment = {**os.environ, "PYTHONPATH": str(Path(mf.__file__).parents[1])}
+    done = subprocess.run(
+        list(map(str, command)), env=environment, capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.PIPE
+    )
+    assert done.stdout.count("epoch 1/3: loss") == 1, done.stdout + done.stderr
+    first, second = (np.load(tmp_path / f"different_start_{rank}.npz") for rank in range(2))
+    assert np.array_equal(first["weights"], second["weights"]) and np.array_equal(first["loss"], second["loss"])
+
+
+def test_a_callback_on_one_rank_can_end_the_training_of_all(trained):
+    assert [rank["epochs until rank 1 stops"] for rank in trained(2)] == [2, 2]
+
+
+def test_ranks_with_different_data_are_refused(trained):
+    for rank in trained(2):
+        assert "the number of batches is 2 on rank 0 and 3 on rank 1; run one script on" in str(rank["other data"])
+
+
+def test_all_ranks_report_the_same_loss_that_is_not_finite(trained):
+    first, second = (str(rank["not finite"]) for rank in trained(2))
+    assert first == second and "NonFiniteError: fit: loss became" in first
+
+
+def test_ranks_resume_exactly_each_with_its_own_random_numbers(tmp_path):
+    one, other = results("resumes", tmp_path)
+    assert np.array_equal(one["whole"], one["resumed"])
+    assert np.array_equal(one["resumed"], other["resumed"])
+
+
+@pytest.mark.parametrize("what", ["dies", "raises"])
+def test_a_lost_rank_stops_the_others_with_a_clear_error(what, tmp_path):
+    survivor, lost = finish(start(what, tmp_path))
+    assert lost[2] == (-signal.SIGKILL if what == "dies" else 1)
+    assert survivor[2] == 1
+    assert "DistributedError: fit: rank 0 of 2 has lost another rank, which died or cannot be reached" in survivor[1]
+
+
+def test_a_silent_rank_is_waited_for_no_longer_than_the_limit(tmp_path):
+    processes = start("hangs", tmp_path, MINIFRAME_TIMEOUT="2")
+    try:
+        ((_, err, status),) = finish(processes[:1])
+    finally:
+        processes[1].kill()
+        processes[1].communicate()
+    assert status == 1
+    assert "rank 0 of 2 has waited 2 seconds for the other ranks" in err
