@@ -158,8 +158,6 @@ class HalfLoss(mf.MSELoss):
 
 
 X = normal(5, 4)
-
-
 SQUARE = normal(5, 3)
 
 

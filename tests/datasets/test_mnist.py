@@ -11,8 +11,6 @@ import pytest
 from miniframe import datasets
 
 RNG = np.random.default_rng(0)
-
-
 IMAGES, LABELS = RNG.integers(0, 256, (7, 28, 28), np.uint8), RNG.integers(0, 10, 7).astype(np.uint8)
 
 

@@ -12,11 +12,7 @@ exercises.get("1.1")
 
 
 NUMBERS = list(exercises.CATALOGUE)
-
-
 BLANK = re.compile(r"^( *)raise NotImplementedError.*$|^OR = .*\nNAND = .*$", re.MULTILINE)
-
-
 WRONG = [(number, hint) for number, answers in ANSWERS.items() for hint in answers.wrong]
 
 

@@ -10,8 +10,6 @@ import miniframe as mf
 from miniframe.training.step import Step
 
 STEPS = 50
-
-
 SHAPES = [(4, 3), (4,), (1, 4), (2, 2, 2)]
 
 

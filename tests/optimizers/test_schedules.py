@@ -11,8 +11,6 @@ import miniframe as mf
 from miniframe import schedules
 
 T = torch.optim.lr_scheduler
-
-
 STEPS = 60
 
 

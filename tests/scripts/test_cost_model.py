@@ -12,8 +12,6 @@ from examples import parsed, run
 import miniframe as mf
 
 ROOT = Path(__file__).parents[2]
-
-
 PAGE = ROOT / "tutorials" / "running_on_many_machines.md"
 
 

@@ -8,8 +8,6 @@ import torch
 import miniframe as mf
 
 X = np.random.default_rng(0).random((130, 2), dtype=np.float32)
-
-
 Y = np.stack([X[:, 0] > X[:, 1], X[:, 0] <= X[:, 1]], axis=1).astype(np.float32)
 
 

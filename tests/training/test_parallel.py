@@ -17,8 +17,6 @@ import ranks
 import miniframe as mf
 
 SCRIPT = Path(ranks.__file__)
-
-
 LIMIT = 60  # seconds that no launch may take
 
 

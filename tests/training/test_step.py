@@ -7,8 +7,6 @@ import miniframe as mf
 from miniframe.training.step import Step
 
 X = mx.array(np.random.default_rng(0).random((20, 2), dtype=np.float32))
-
-
 Y = mx.array(np.random.default_rng(1).random((20, 1), dtype=np.float32))
 
 

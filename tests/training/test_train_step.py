@@ -6,8 +6,6 @@ import numpy as np
 import miniframe as mf
 
 X = mx.array(np.random.default_rng(0).random((20, 2), dtype=np.float32))
-
-
 Y = mx.array(np.random.default_rng(1).random((20, 1), dtype=np.float32))
 
 
