@@ -250,7 +250,7 @@ class Module:
         load_weights = _weights.load_weights
         export = _export.export
         _evaluation: Any  # the loss and the metrics of the last fit
-        _last_step: Any  # the training step of the last fit, and the settings that it was traced with
+        _last_step: Any  # the training step of the last fit, which the next one may use again
 
 
 class Part(Module):

@@ -18,10 +18,10 @@ def chosen_step(model: Module, loss: Loss, optimizer: Optimizer, compile: bool, 
     if ranks.size > 1:
         return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction))
     kind, arguments = choose(model, loss, compile), (model, loss, optimizer, compile, keep_prediction)
-    settings = kind.settings(*arguments)
-    last, last_settings = model._last_step
-    if last is None or last_settings != settings or not last.compiles:
-        model._last_step = last, _ = kind(*arguments), settings
+    settings, last = kind.settings(*arguments), model._last_step
+    if last is None or last.traced_with != settings or not last.compiles:
+        model._last_step = last = kind(*arguments)
+        last.traced_with = settings
     return last
 
 
@@ -33,4 +33,4 @@ def _on_ranks(step: ParallelStep) -> ParallelStep:
     return step
 
 
-teach(Module, _last_step=(None, None))
+teach(Module, _last_step=None)

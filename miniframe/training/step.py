@@ -52,6 +52,7 @@ class Step:
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in optimizer.parameters if id(p) not in known]
         self.before: tuple[list[mx.array], mx.array | None] = ([], None)  # values and random key before the last step
+        self.traced_with: list[Any] = []  # its settings when it was made; chosen_step notes them
         self._traced = False
         self._compiled: Callable[..., Any] | None = mx.compile(self._run) if compile else None
         self._draws: bool | None = None if compile else True  # does a step draw random numbers? None: not known yet
