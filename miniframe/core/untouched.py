@@ -56,6 +56,13 @@ def modes_restored(*models: Module) -> Iterator[None]:
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
     """Evaluation mode, with nothing kept for backward: what a forward that only wants the output needs."""
-    with modes_restored(model), no_grad():
-        model.eval()
-        yield
+    modules = list(model.modules())  # one walk instead of three, because fit does this for a single sample
+    before = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        with no_grad():
+            yield
+    finally:
+        for module, training in zip(modules, before):
+            module.training = training

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ..core.arrays import as_array, is_floating, number
-from .batch import Batches, check_batch_size
+from ..core.arrays import all_finite, as_array, is_floating
+from .batch import Batch, Batches, check_batch_size
 
 
 def batches(
@@ -54,10 +53,8 @@ class ArrayData:
         parts = named_parts(x, y, sample_weight)
         self.arrays = {name: as_array(part, where=f"{where}: {name}") for name, part in parts.items()}
         check_samples(self.arrays, where)
-        floats = {name: array for name, array in self.arrays.items() if is_floating(array)}
-        mx.eval(sums := [array.sum() for array in floats.values()])  # a NaN or infinity shows in its sum
-        for (name, array), total in zip(floats.items(), sums):
-            if not math.isfinite(number(total)):
+        if not all_finite(self.arrays.values()):
+            for name, array in self.arrays.items():
                 check_finite(array, f"{where}: {name}")
 
     def __len__(self) -> int:
@@ -75,14 +72,21 @@ class ArrayData:
         chosen.arrays = {name: array[index] for name, array in self.arrays.items()}
         return chosen
 
+    def first(self, count: int) -> Batch:
+        """One batch of the first samples."""
+        return self._batch([array[:count] for array in self.arrays.values()])
+
     def epoch(self, batch_size: int, rng: np.random.Generator | None = None) -> Batches:
         """Batches in order or, given a generator of random numbers, shuffled: once for all, then sliced."""
         data = self if rng is None else self.take(rng.permutation(len(self)))
         cuts = list(range(batch_size, len(self), batch_size))
         pieces = [mx.split(array, cuts) if cuts else [array] for array in data.arrays.values()]
-        inputs = sum(name.startswith("x") for name in self.arrays)
         for parts in zip(*pieces):
-            yield (tuple(parts[:inputs]) if self.several else parts[0], *parts[inputs:])
+            yield self._batch(parts)
+
+    def _batch(self, parts: Sequence[mx.array]) -> Batch:
+        inputs = sum(name.startswith("x") for name in self.arrays)
+        return (tuple(parts[:inputs]) if self.several else parts[0], *parts[inputs:])
 
     def split(self, fraction: float, rng: np.random.Generator) -> tuple[ArrayData, ArrayData]:
         """(training, validation) data: ``fraction`` of the samples, drawn at random, go to validation."""
@@ -118,6 +122,6 @@ def check_samples(arrays: Mapping[str, Any], where: str) -> None:
 
 def check_finite(array: mx.array, where: str) -> None:
     """Raise a ValueError that counts and locates the first NaN or infinity."""
-    bad = np.argwhere(~np.isfinite(np.array(array)))
+    bad = np.argwhere(~np.isfinite(np.array(array.astype(mx.float32) if is_floating(array) else array)))
     if len(bad):
         raise ValueError(f"{where} has {len(bad)} NaN or infinite values, the first at {tuple(bad[0].tolist())}")

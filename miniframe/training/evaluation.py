@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
 
 from .. import losses
 from ..backend.distributed import Team
@@ -104,7 +103,7 @@ def try_one_sample(model: Module, loss: Loss, data: ArrayData | StreamData) -> N
     """
     if not isinstance(data, ArrayData):
         return
-    x, y, *weight = next(data.take(np.zeros(1, dtype=int)).epoch(1))
+    x, y, *weight = data.first(1)
     with evaluating(model):
         prediction = model(*as_tuple(x))
         loss(prediction, y, *weight)

@@ -8,13 +8,13 @@ repeated up to the bad batch, which is then run layer by layer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
 
 from ..core import random
-from ..core.arrays import as_tuple, is_floating, number
+from ..core.arrays import all_finite, as_tuple, number
 from ..core.cells import put_values, values_of
 from ..core.module import Module
 from ..data.batch import Batch, batch_bytes
@@ -69,7 +69,7 @@ class Watch:
             self._explain(len(self._done) - 1, "a weight became NaN or infinite")
 
     def _weights_finite(self) -> bool:
-        return _finite(values_of(self.step.cells))
+        return all_finite(values_of(self.step.cells))
 
     def _rewind(self, batches: int) -> None:
         """Bring model and optimizer to where they were after this many of the remembered batches."""
@@ -98,21 +98,21 @@ class Watch:
 def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
     """Run a batch layer by layer, forward and backward, and say what was the first not to be finite."""
     x, *rest = batch
-    if not _finite([*as_tuple(x), *rest]):
+    if not all_finite([*as_tuple(x), *rest]):
         return "the batch itself contains NaN or infinite values"
     model.zero_grad()
     seen = Pass(model, x, "fit")
     for name, node in seen.calls.items():
-        if not _finite(as_tuple(node.value)):
+        if not all_finite(as_tuple(node.value)):
             return f"the output of {_called(seen, name)} was the first not to be finite"
     value = loss(seen.output, *rest)
-    if not _finite([value]):
+    if not all_finite([value]):
         return f"every layer's output was finite, but not {loss.title()}"
     gradient = loss.gradient()
-    if not _finite(as_tuple(gradient)):
+    if not all_finite(as_tuple(gradient)):
         return f"the loss was finite, but not the gradient of {loss.title()}"
     for step in seen.backward(gradient):
-        if not _finite([*_flat(step.grad_inputs), *step.parameter_grads.values()]):
+        if not all_finite([*_flat(step.grad_inputs), *step.parameter_grads.values()]):
             return f"the gradient from {_called(seen, step.name)} was the first not to be finite"
     return "every output and gradient of that batch was finite; the optimizer's step overflowed"
 
@@ -127,12 +127,3 @@ def _flat(grads: Sequence[Any]) -> Iterator[Any]:
     """The arrays among gradients; those of several outputs come as a tuple."""
     for grad in grads:
         yield from _flat(grad) if isinstance(grad, tuple) else (grad,)
-
-
-def _finite(arrays: Iterable[Any]) -> bool:
-    floats = [a for a in arrays if isinstance(a, mx.array) and is_floating(a)]
-    if not floats:
-        return True
-    # one wait for all: a NaN or infinity shows in its sum
-    sums = mx.stack([a.sum().astype(mx.float32) for a in floats])
-    return bool(mx.isfinite(sums).all().item()) or all(mx.isfinite(a).all().item() for a in floats)

@@ -47,7 +47,7 @@ def look_at_fit(
 
 
 def _look_at_output(model: Module, loss: Loss, data: ArrayData) -> None:
-    x = next(data.take(np.arange(min(SAMPLES, len(data)))).epoch(SAMPLES))[0]
+    x = data.first(SAMPLES)[0]
     with untouched(model):
         model.eval()
         seen = Pass(model, x, "fit")
