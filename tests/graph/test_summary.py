@@ -70,3 +70,32 @@ def test_integer_inputs_can_be_asked_for():
             return super().forward(x)
 
     assert Lookup().summary((5,), dtype=mx.int32).rows[0].output_shape == (5,)
+
+
+class Gate(mf.Module):
+    """A layer with several outputs inside a model: half of the features open the other half."""
+
+    def __init__(self):
+        self.first, self.last = mf.Linear(3, 8), mf.Linear(4, 2)
+
+    def forward(self, x):
+        values, gate = mf.split(self.first(x), 2, axis=1)
+        return self.last(values * mf.Sigmoid()(gate))
+
+
+def test_a_layer_with_several_outputs_shows_all_their_shapes():
+    summary = Gate().summary((3,))
+    assert [row.name for row in summary.rows] == ["first", "split", "sigmoid", "multiply", "last"]
+    assert [row.output_shape for row in summary.rows] == [(8,), ((4,), (4,)), (4,), (4,), (2,)]
+    assert (summary.parameters, summary.multiply_adds) == (3 * 8 + 8 + 4 * 2 + 2, 3 * 8 + 4 * 2)
+    (line,) = [line for line in repr(summary).splitlines() if line.startswith("split")]
+    assert "(batch, 4), (batch, 4)" in line
+
+
+@pytest.mark.parametrize("sections, shapes", [(2, ((3, 5), (3, 5))), ([1], ((1, 5), (5, 5)))])
+def test_such_a_layer_by_itself_and_at_the_end_of_a_graph(sections, shapes):
+    (row,) = mf.layers.combine.Split(sections, axis=1).summary((6, 5)).rows
+    assert row.output_shape == shapes and row.parameters == row.multiply_adds == 0
+    x = mf.Input((6, 5))
+    graph = mf.Graph(x, list(mf.split(x, sections, axis=1)))
+    assert [row.output_shape for row in graph.summary((6, 5)).rows] == [shapes]

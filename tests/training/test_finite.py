@@ -97,3 +97,83 @@ def test_a_failing_layer_during_compilation_leaves_the_model_usable():
         fit(model, compile=True)
     assert np.array_equal(before, np.array(model[0].weight.value))
     assert model(mx.array(X)).shape == (64, 2)
+
+
+class Overflow(mf.Identity):
+    """Its gradient is too large for any number, unless it is zero."""
+
+    def backward(self, grad_output):
+        return grad_output * 1e30 * 1e30
+
+
+class Split(mf.Module):
+    """Takes its input apart; only one of the parts, or both, have a gradient other than zero."""
+
+    def __init__(self, bad, left, right):
+        self.bad, self.left, self.right = bad, left, right
+
+    def forward(self, x):
+        left, right = mf.split(self.bad(x), 2, axis=1)
+        return left * self.left + mf.Tanh()(right) * self.right
+
+
+@pytest.mark.parametrize("shares", [(2, 0), (0, 2), (2, 3)], ids=["first part", "second part", "both parts"])
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_bad_gradient_behind_a_layer_with_several_outputs_is_found(compile, shares):
+    model = mf.Sequential(mf.Linear(2, 4), Split(Overflow(), *shares), mf.Linear(2, 2))
+    before = [np.array(p.value) for p in model.parameters()]
+    with pytest.raises(mf.NonFiniteError, match=r"the gradient from layer '1.bad', Overflow\(\), was the first"):
+        fit(model, compile=compile)
+    assert all(np.array_equal(np.array(p.value), value) for p, value in zip(model.parameters(), before, strict=True))
+
+
+def test_a_part_that_nobody_uses_does_not_stop_the_search():
+    class Right(Split):
+        def forward(self, x):
+            return mf.split(self.bad(x), 2, axis=1)[1]
+
+    model = mf.Sequential(mf.Linear(2, 4), Right(Overflow(), 0, 1), mf.Linear(2, 2))
+    with pytest.raises(mf.NonFiniteError, match=r"the gradient from layer '1.bad', Overflow\(\), was the first"):
+        fit(model)
+
+
+def test_the_layer_with_several_outputs_is_named_if_it_is_the_bad_one():
+    class BadSplit(mf.layers.combine.Split):
+        def backward(self, grad_output):
+            return super().backward(grad_output) / 0
+
+    class Model(mf.Module):
+        def __init__(self):
+            self.first, self.split, self.last = mf.Linear(2, 4), BadSplit(2, axis=1), mf.Linear(2, 2)
+
+        def forward(self, x):
+            left, right = self.split(self.first(x))
+            return self.last(left + right)
+
+    with pytest.raises(mf.NonFiniteError, match=r"the gradient from layer 'split', BadSplit\(.*\), was the first"):
+        fit(Model())
+
+
+def test_a_bad_output_among_several_is_found():
+    class Parts(mf.Module):
+        """Its second output is not finite."""
+
+        output_count = 2
+
+        def forward(self, x):
+            self.saved = ()
+            return x, mx.log(x - 100)
+
+        def backward(self, grad_output):
+            return grad_output[0]
+
+    class Model(mf.Module):
+        def __init__(self):
+            self.first, self.parts, self.last = mf.Linear(2, 2), Parts(), mf.Linear(2, 2)
+
+        def forward(self, x):
+            good, bad = self.parts(self.first(x))
+            return self.last(good + bad)
+
+    with pytest.raises(mf.NonFiniteError, match=r"the output of layer 'parts', Parts\(\), was the first"):
+        fit(Model())
