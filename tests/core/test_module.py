@@ -39,8 +39,18 @@ def test_everything_assigned_is_found_in_lists_tuples_and_dicts_too():
 
 def test_parameters_and_modules_are_generators():
     block = Block()
-    for generator in (block.parameters(), block.buffers(), block.modules(), block.named_parameters()):
-        assert next(generator) is not None
+    firsts = {
+        block.parameters: block.weight,
+        block.buffers: block.mean,
+        block.modules: block,
+        block.named_parameters: ("weight", block.weight),
+        block.named_buffers: ("mean", block.mean),
+        block.named_modules: ("", block),
+    }
+    for make, first in firsts.items():
+        generator = make()
+        assert iter(generator) is generator and next(generator) == first
+        assert len(list(make())) == len(list(generator)) + 1
 
 
 def test_a_shared_parameter_or_module_counts_once():

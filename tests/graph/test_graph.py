@@ -197,7 +197,8 @@ def test_a_compiled_fit_leaves_no_tracers_in_the_nodes():
     graph.fit(array(8, 4), array(8, 1), loss="mse", optimizer="sgd", epochs=2, batch_size=4, verbose=0)
     assert graph["linear"].value is None
     graph(array(2, 4))
-    assert mx.isfinite(graph["linear"].value).all()
+    layer = graph["linear"].module
+    close(graph["linear"].value, array(2, 4) @ layer.weight.value.T + layer.bias.value)
 
 
 def test_fit_compiled_equals_fit_by_hand():

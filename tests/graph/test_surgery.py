@@ -30,6 +30,7 @@ def test_removing_a_tap_restores_the_model_and_its_names(make):
     model = make()
     data = array(5, 3)
     names, value = [name for name, _ in model.named_parameters()], model(data)
+    gradient = model.backward(mx.ones((5, 2)))
     tap = Tap(lambda x: x * 0)
     model.insert("act", tap, name="zero").insert("first", Tap())
     assert "zero" in dict(model.named_modules()) and "tap" in dict(model.named_modules())
@@ -38,7 +39,7 @@ def test_removing_a_tap_restores_the_model_and_its_names(make):
     model.remove("tap")
     assert mx.array_equal(model(data), value)
     assert [name for name, _ in model.named_parameters()] == names
-    close(model.backward(mx.ones((5, 2))).shape, (5, 3))
+    assert mx.array_equal(model.backward(mx.ones((5, 2))), gradient) and gradient.shape == (5, 3)
 
 
 @MODELS

@@ -13,6 +13,7 @@ from torch import nn
 
 import miniframe as mf
 from miniframe import interop
+from miniframe.core.cells import put_values, values_of
 
 torch.set_num_threads(1)
 
@@ -175,8 +176,8 @@ def test_vgg16_gives_the_same_logits_and_gradients_at_full_size():
     x, upstream = normal(1, 224, 224, 3), normal(1, 1000, seed=1)
     with torch.no_grad():
         close(model(mx.array(x.astype(np.float32))), module(torch.tensor(first(x).astype(np.float32))))
-    for parameter in model.parameters():
-        parameter._value = parameter.value.astype(mx.float64)
+    parameters = list(model.parameters())
+    put_values(parameters, [value.astype(mx.float64) for value in values_of(parameters)])
     with mx.stream(mx.cpu):
         model(mx.array(x, dtype=mx.float64))
         received = model.backward(mx.array(upstream, dtype=mx.float64))

@@ -51,5 +51,5 @@ def test_cross_entropy_over_several_positions_puts_classes_last():
 
 def test_a_masked_class_does_not_poison_cross_entropy():
     loss = mf.CrossEntropyLoss()
-    assert np.isfinite(loss(mx.array([[0.0, -float("inf"), 1.0]]), mx.array([0])).item())
-    assert mx.isfinite(loss.backward()).all().item()
+    close(loss(mx.array([[0.0, -float("inf"), 1.0]]), mx.array([0])), np.log(1 + np.e))
+    close(loss.backward(), [[1 / (1 + np.e) - 1, 0, np.e / (1 + np.e)]])

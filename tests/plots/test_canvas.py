@@ -12,6 +12,7 @@ from harness import normal
 
 import miniframe as mf
 from miniframe import plots
+from miniframe.plots.canvas import png
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def truth(x):
 
 
 def rendered(figure) -> np.ndarray:
-    return matplotlib.image.imread(io.BytesIO(figure._repr_png_()))[..., :3]
+    return matplotlib.image.imread(io.BytesIO(png(figure)))[..., :3]
 
 
 def all_figures(disk):

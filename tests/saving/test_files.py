@@ -53,7 +53,8 @@ def test_a_truncated_file_is_an_error(path, keep):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", b"\x80\x04pickle" * 10, b"\x08" + bytes(7) + b"{nonsens", os.urandom(400)]
+    "content",
+    [b"", b"hello", b"\x80\x04pickle" * 10, b"\x08" + bytes(7) + b"{nonsens", np.random.default_rng(0).bytes(400)],
 )
 def test_a_foreign_file_is_an_error(path, content):
     path.write_bytes(content)
@@ -124,7 +125,6 @@ for k in range(1_000_000):
 
 
 def test_a_process_killed_while_saving_leaves_a_whole_file(path):
-    seen = set()
     for delay in (0.0, 0.003, 0.007):
         process = subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE)
         process.stdout.readline()
@@ -134,5 +134,3 @@ def test_a_process_killed_while_saving_leaves_a_whole_file(path):
         process.stdout.close()
         arrays, about = load_arrays(path)
         assert (arrays["k"] == about["k"]).all().item()
-        seen.add(about["k"])
-    assert seen

@@ -22,7 +22,7 @@ def test_examples_print_what_the_lesson_shows(lesson):
     for example, got in runner.printed:
         for changed in with_a_digit_changed(example.want):
             line = example.lineno + 1
-            assert not runner._checker.check_output(changed, got, 0), f"{lesson.name}:{line}: {changed} passes too"
+            assert not runner.checker.check_output(changed, got, 0), f"{lesson.name}:{line}: {changed} passes too"
 
 
 def with_a_digit_changed(text):

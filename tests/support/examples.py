@@ -14,7 +14,8 @@ class Runner(doctest.DocTestRunner):
     """Runs the examples of a lesson in one namespace, as a reader would, and keeps what was printed."""
 
     def __init__(self):
-        super().__init__(checker=doctest.OutputChecker(), verbose=False)
+        self.checker = doctest.OutputChecker()
+        super().__init__(checker=self.checker, verbose=False)
         self.printed = []
 
     def report_success(self, out, test, example, got):

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import miniframe as mf
+from miniframe.core.cells import put_values, values_of
 
 
 def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
@@ -45,26 +46,24 @@ def by_mx_grad(module: mf.Module, *inputs: np.ndarray) -> None:
     """Witness 2: MLX's own differentiation of the same forward, for float inputs and parameters, in float32."""
     arrays = [mx.array(x.astype(np.float32)) if x.dtype.kind == "f" else mx.array(x) for x in inputs]
     parameters = list(module.parameters())
-    values = [p.value for p in parameters]
+    values = values_of(parameters)
     floats = [i for i, x in enumerate(arrays) if x.dtype == mx.float32]
     state = mf.random.get_state()
     upstream = mx.array(normal(*module(*arrays).shape, seed=1).astype(np.float32))
-    buffers = [(b, b.value) for b in module.buffers()]
+    buffers = list(module.buffers())
+    statistics = values_of(buffers)
 
     def scalar(values: list[mx.array], chosen: list[mx.array]) -> mx.array:
         mf.random.set_state(state)
-        for p, value in zip(parameters, values):
-            p._value = value
+        put_values(parameters, values)
         full = list(arrays)
         for i, x in zip(floats, chosen):
             full[i] = x
         return (module.forward(*full) * upstream).sum()
 
     grad_values, grad_inputs = mx.grad(scalar, argnums=(0, 1))(values, [arrays[i] for i in floats])
-    for p, value in zip(parameters, values):
-        p._value = value
-    for b, value in buffers:
-        b._value = value
+    put_values(parameters, values)
+    put_values(buffers, statistics)
     mf.random.set_state(state)
     module.zero_grad()
     module(*arrays)
