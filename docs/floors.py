@@ -5,9 +5,10 @@ python docs/floors.py        # renews figures/architecture_floors.svg and the ta
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
+import house
+from house import FLOORS
 from svg import FAINT, GREY, Point, arrow, box, sheet, words
 
 ROOT = Path(__file__).parents[1]
@@ -15,88 +16,54 @@ PACKAGE = ROOT / "miniframe"
 PAGE = ROOT / "docs" / "architecture.md"
 PICTURE = ROOT / "figures" / "architecture_floors.svg"
 MARKS = "<!-- floors: begin -->\n", "<!-- floors: end -->\n"
-FOR_ALL = "version"  # the one file on the roof that every floor may read: it holds a number and imports nothing
 
-FLOORS: list[tuple[str, dict[str, float]]] = [  # from the top; each folder with its place from left to right
-    ("8", {"exercises": 1.5, "bench": 5}),
-    ("7", {"plots": 3.5}),
-    ("6", {"insight": 3.5}),
-    ("5", {"interop": 1, "training": 3.5}),
-    ("4", {"models": 0, "saving": 1, "drawing": 2, "explain": 3, "checking": 4, "datasets": 5}),
-    ("3", {"graph": 2, "losses": 3, "optimizers": 4, "data": 5}),
-    ("2", {"layers": 0.5}),
-    ("1", {"core": 2.5}),
-    ("ground", {"backend": 2.5}),
-]
+PLACES = {  # of the folders on their floors, from left to right
+    "exercises": 1.5, "bench": 5, "plots": 3.5, "insight": 3.5, "interop": 1, "training": 3.5,
+    "models": 0, "saving": 1, "drawing": 2, "explain": 3, "checking": 4, "datasets": 5,
+    "graph": 2, "losses": 3, "optimizers": 4, "data": 5, "layers": 0.5, "core": 2.5, "backend": 2.5,
+}  # fmt: skip
 
 Pair = tuple[str, str]  # (who imports, what is imported)
 
 # -------------------------------------------------------------------- what the code says
 
 
-def folder_of(path: Path) -> str:
-    """The folder that a file of the package lives in; "roof" for the files at the top."""
-    inside = path.relative_to(PACKAGE).parts
-    return inside[0] if len(inside) > 1 else "roof"
+def storeys() -> list[tuple[str, list[str]]]:
+    """(label, the folders that exist) of every floor below the roof, from the top."""
+    rooms = {house.room(module) for module in house.modules_of(PACKAGE)}
+    return [
+        (str(number) if number else "ground", [name for name in names if name in rooms])
+        for number, names in FLOORS.items()
+        if 0 <= number < 9
+    ]
 
 
 def folders() -> list[str]:
-    """The folders that hold code."""
-    return sorted({folder_of(path) for path in PACKAGE.rglob("*.py")} - {"roof"})
-
-
-def run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """Everything in a file that runs: all but what stands under ``if TYPE_CHECKING``."""
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
-            yield child
-            yield from run_time(child)
-
-
-def imported(path: Path) -> Iterator[str]:
-    """The folders, or files on the roof, that a file imports from, inside its functions too."""
-    home = ("miniframe", *path.relative_to(PACKAGE).parts[:-1])
-    for node in run_time(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = home[: len(home) - node.level + 1] if node.level else ()
-            names = [".".join([*start, *filter(None, [node.module]), alias.name]) for alias in node.names]
-        else:
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("miniframe."))
+    """The folders that hold code, from the top."""
+    return [name for _, names in storeys() for name in names]
 
 
 def imports() -> dict[str, set[str]]:
-    """From every folder, and the roof, to the folders that it imports from.
+    """From every folder to the folders that it imports from.
 
     Raises:
-        ValueError: for a folder that stands on no floor, or an import that does not lead down.
+        ValueError: for an import that does not lead down.
     """
-    heights = {name: -index for index, (_, names) in enumerate(FLOORS) for name in names}
-    if set(heights) != set(folders()):
-        raise ValueError(f"docs/floors.py: put these on a floor, or take them off: {set(heights) ^ set(folders())}")
-    found: dict[str, set[str]] = {name: set() for name in ("roof", *heights)}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        source = folder_of(path)
-        for target in imported(path):
-            if target in (source, FOR_ALL) or source == "roof" and target not in heights:
-                continue
-            if source != "roof" and not (target in heights and heights[target] < heights[source]):
-                raise ValueError(f"{path.relative_to(ROOT)} imports {target}, which is not below {source}")
-            found[source].add(target)
-    return found
+    found = house.imports(PACKAGE)
+    if complaints := house.upward(found):
+        raise ValueError(complaints[0])
+    known = set(folders())
+    return {room: targets & known for room, targets in house.between_rooms(found).items() if room in known}
 
 
 def arrows(found: dict[str, set[str]]) -> list[Pair]:
     """The imports between folders, without those that follow from two others."""
     behind: dict[str, set[str]] = {}  # all that a folder reaches; filled from the ground up
-    for name in reversed([name for _, names in FLOORS for name in names]):
+    for name in reversed(folders()):
         behind[name] = found[name].union(*(behind[target] for target in found[name]))
     return [
         (name, target)
-        for _, names in FLOORS
-        for name in names
+        for name in folders()
         for target in sorted(found[name])
         if not any(target in behind[other] for other in found[name])
     ]
@@ -128,8 +95,8 @@ def top(index: int) -> float:
 
 def corner(name: str) -> Point:
     """The upper left corner of a folder's box."""
-    index = next(index for index, (_, names) in enumerate(FLOORS) if name in names)
-    return LEFT + FLOORS[index][1][name] * PITCH, top(index)
+    index = next(index for index, (_, names) in enumerate(storeys()) if name in names)
+    return LEFT + PLACES[name] * PITCH, top(index)
 
 
 def middle(name: str) -> float:
@@ -138,7 +105,7 @@ def middle(name: str) -> float:
 
 def lane(index: int, aim: float, start: float) -> float:
     """Where an arrow can pass a floor, nearest to where it wants to: at a box's place or between two, if it is free."""
-    boxes = [corner(name)[0] for name in FLOORS[index][1]]
+    boxes = [corner(name)[0] for name in storeys()[index][1]]
     places = [LEFT + half / 2 * PITCH + WIDTH / 2 for half in range(12)]
     free = [x for x in places if not any(left - 8 < x < left + WIDTH + 8 for left in boxes)]
     return min(free, key=lambda x: (abs(x - aim), abs(x - start)))
@@ -146,7 +113,7 @@ def lane(index: int, aim: float, start: float) -> float:
 
 def routes(pairs: list[Pair]) -> dict[Pair, list[Point]]:
     """The points that each arrow goes through: out of a box, past the boxes of the floors between, into a box."""
-    floor = {name: index for index, (_, names) in enumerate(FLOORS) for name in names}
+    floor = {name: index for index, (_, names) in enumerate(storeys()) for name in names}
     passed: dict[tuple[int, float], list[Pair]] = {}  # a floor and a lane, and who goes through
     for source, target in pairs:
         x, end = middle(source), middle(target)
@@ -182,34 +149,32 @@ def picture() -> str:
     """The floors as the text of an SVG file."""
     found, wide = imports(), LEFT + 5 * PITCH + WIDTH + 24
     parts = []
-    for index, (label, _) in enumerate(FLOORS):
+    for index, (label, _) in enumerate(storeys()):
         parts.append(box(16, TOP + index * STEP + 5, wide - 32, STEP - 10, fill="#f6f8fa", edge="none"))
         parts.append(words(28, TOP + index * STEP + STEP / 2 + 4, label, fill=GREY))
     for points in routes(arrows(found)).values():
         parts.append(arrow(*points))
-    for _, names in FLOORS:
-        for name in names:
-            x, y = corner(name)
-            parts.append(box(x, y, WIDTH, HEIGHT))
-            parts.append(words(x + WIDTH / 2, y + 19, f"{name}/", 13.5, "middle", bold=True))
-            parts.append(words(x + WIDTH / 2, y + 35, size_of(name), 9.5, "middle", fill=GREY))
+    for name in folders():
+        x, y = corner(name)
+        parts.append(box(x, y, WIDTH, HEIGHT))
+        parts.append(words(x + WIDTH / 2, y + 19, f"{name}/", 13.5, "middle", bold=True))
+        parts.append(words(x + WIDTH / 2, y + 35, size_of(name), 9.5, "middle", fill=GREY))
     roof = "   ".join(sorted(path.name for path in PACKAGE.glob("*.py")))
     parts.append(f'<path d="M16 {TOP} L{wide / 2:g} 10 L{wide - 16:g} {TOP} z" fill="{FAINT}"/>')
     parts.append(words(wide / 2, TOP - 28, "the roof", 12, "middle", fill=GREY))
     parts.append(words(wide / 2, TOP - 10, roof, 12, "middle"))
-    low = TOP + len(FLOORS) * STEP
-    all_of_them = "to every folder" if found["roof"] == set(folders()) else "to " + ", ".join(sorted(found["roof"]))
+    low = TOP + len(storeys()) * STEP
     parts.append(
         words(28, low + 22, "An arrow means: imports. It is left out where other arrows lead there, too.", fill=GREY)
     )
-    parts.append(words(28, low + 40, f"The roof's arrows, {all_of_them}, are not drawn.", fill=GREY))
+    parts.append(words(28, low + 40, "The roof's arrows, to every folder, are not drawn.", fill=GREY))
     return sheet(wide, low + 56, parts)
 
 
 def table() -> str:
     """The folders, floor by floor, as a Markdown table."""
     lines = ["| floor | folder | what lives there |", "|---|---|---|"]
-    lines += [f"| {label} | `{name}/` | {about(name)} |" for label, names in FLOORS for name in sorted(names)]
+    lines += [f"| {label} | `{name}/` | {about(name)} |" for label, names in storeys() for name in sorted(names)]
     return "\n".join(lines)
 
 
