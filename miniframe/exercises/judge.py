@@ -15,6 +15,7 @@ import numpy as np
 
 from ..checking import check_gradients
 from ..checking.experiment import random_upstream
+from ..core.arrays import as_tuple
 from ..core.module import Module
 from .exercise import Namespace, Wrong
 
@@ -109,7 +110,7 @@ def _run(module: Module, upstream: Array) -> tuple[Any, ...]:
     grads = module.backward(given)
     if not np.array_equal(np.array(given), upstream):
         raise Wrong("backward changed grad_output in place (*= or +=?). Others may still need it: make a new array.")
-    return grads if isinstance(grads, tuple) else (grads,)
+    return as_tuple(grads)
 
 
 def _look_at_shapes(module: Module, arrays: list[mx.array], upstream: Array) -> None:

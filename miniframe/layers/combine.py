@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.arrays import as_tuple
 from ..core.module import Module
 from .arithmetic import shape_of, unbroadcast
 
@@ -194,7 +195,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> tuple[Any, ..
     [(1, 2), (2, 2), (2, 2)]
     """
     pieces = Split(sections, axis)(x)
-    return pieces if isinstance(pieces, tuple) else (pieces,)
+    return as_tuple(pieces)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
