@@ -1,6 +1,7 @@
 """The house keeps its floors: every import runs down, nothing runs in a circle, and nothing grows too long."""
 
 import ast
+import doctest
 from pathlib import Path
 
 import house
@@ -143,6 +144,10 @@ def test_a_planted_circle_is_found_file_by_file_and_folder_by_folder(tmp_path):
     assert files == [["miniframe.core.a", "miniframe.core.b", "miniframe.core.c"]]
     assert house.circles(house.between_rooms(found)) == [["data", "losses"]]
     assert house.pulled_in(found, "miniframe.core.d") == {f"miniframe.core.{name}" for name in "abcd"}
+
+
+def test_the_examples_of_the_checker_are_right():
+    assert doctest.testmod(house) == (0, 2)
 
 
 def test_a_folder_without_a_floor_is_asked_for_one(tmp_path):

@@ -48,4 +48,6 @@ def test_a_custom_model_that_composes_layers_is_reached_too(images):
 
     net = Net()
     close(explain.activation_maps(net, images, "conv"), net.conv(images))
-    assert explain.grad_cam(net, images, "conv").shape == (2, 8, 6)
+    chain = mf.Sequential(net.conv, mf.GlobalAvgPool2d(), net.out)
+    heat = explain.grad_cam(net, images, "conv", 1)
+    assert heat.shape == (2, 8, 6) and mx.array_equal(heat, explain.grad_cam(chain, images, "0", 1))

@@ -133,7 +133,8 @@ def test_a_model_with_several_inputs_takes_a_tuple():
 
     model, history = train(Sum(), x=(X, X[::-1].copy()), epochs=10, metrics=["mae"])
     assert history.history["loss"][-1] < history.history["loss"][0]
-    assert model.predict((X, X)).shape == (130, 2)
+    expected = model.a(mx.array(X)) + model.b(mx.array(X[::-1].copy()))
+    np.testing.assert_allclose(np.array(model.predict((X, X[::-1].copy()))), np.array(expected), atol=1e-6)
 
 
 def test_validation_split_holds_out_random_rows():

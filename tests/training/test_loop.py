@@ -40,5 +40,7 @@ def test_the_loss_curves_on_the_disk_agree_for_five_epochs():
         expected.append(np.mean(losses))
     np.testing.assert_allclose(history, expected, atol=1e-4)
     assert expected[-1] < 0.8 * expected[0]
+    for parameter, reference in zip(model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(np.array(parameter.value), reference.detach().numpy(), atol=1e-3)
     test = mx.array(np.random.default_rng(1).random((50, 2), dtype=np.float32))
     np.testing.assert_allclose(np.array(model(test)), twin(torch.tensor(np.array(test))).detach().numpy(), atol=1e-3)
