@@ -90,10 +90,20 @@ def _that_happen(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _that_happen(node)
 
 
+def file_of(module: str, found: Iterable[str]) -> str:
+    """A module's file, as errors name it.
+
+    >>> file_of("a.b", ["a", "a.b"]), file_of("a", ["a", "a.b"])
+    ('a/b.py', 'a/__init__.py')
+    """
+    is_folder = any(other.startswith(f"{module}.") for other in found)
+    return module.replace(".", "/") + ("/__init__.py" if is_folder else ".py")
+
+
 def upward(found: Imports) -> list[str]:
     """A sentence for every import of what stands on a higher floor."""
     return [
-        f"{module}, line {line}: imports {target}; floor {floor(target)} ({room(target)}) is above "
+        f"{file_of(module, found)}, line {line}: imports {target}; floor {floor(target)} ({room(target)}) is above "
         f"floor {floor(module)} ({room(module)})"
         for module, targets in sorted(found.items())
         for target, line in sorted(targets)

@@ -99,19 +99,19 @@ def planted(folder, **sources):
 def test_a_planted_upward_import_is_named(tmp_path, text):
     found = planted(tmp_path, core_module=text, training_fit="from ..core import module\n")
     assert house.upward(found) == [
-        "miniframe.core.module, line 2: imports miniframe.training.fit; floor 5 (training) is above floor 1 (core)"
+        "miniframe/core/module.py, line 2: imports miniframe.training.fit; floor 5 (training) is above floor 1 (core)"
     ]
 
 
 def test_an_upward_import_inside_a_function_is_found(tmp_path):
     text = "class A:\n    def f(self):\n        if self:\n            from ..graph import passes\n"
     (words,) = house.upward(planted(tmp_path, layers_tap=text, graph_passes=""))
-    assert words.startswith("miniframe.layers.tap, line 4: imports miniframe.graph.passes")
+    assert words.startswith("miniframe/layers/tap.py, line 4: imports miniframe.graph.passes")
 
 
 def test_the_root_may_not_be_imported_from_below(tmp_path):
     (words,) = house.upward(planted(tmp_path, core_cells="from .. import something\n", core_b="from .. import core\n"))
-    assert words.startswith("miniframe.core.cells, line 1: imports miniframe; floor 9 (__init__) is above")
+    assert words.startswith("miniframe/core/cells.py, line 1: imports miniframe; floor 9 (__init__) is above")
 
 
 def test_everybody_may_read_the_version(tmp_path):
@@ -147,7 +147,7 @@ def test_a_planted_circle_is_found_file_by_file_and_folder_by_folder(tmp_path):
 
 
 def test_the_examples_of_the_checker_are_right():
-    assert doctest.testmod(house) == (0, 2)
+    assert doctest.testmod(house) == (0, 3)
 
 
 def test_a_folder_without_a_floor_is_asked_for_one(tmp_path):

@@ -84,7 +84,7 @@ def test_every_layer_has_a_formula_or_a_sentence(name):
     cls = known_classes()[name]
     words = formula(object.__new__(cls))
     sentence = inspect.getdoc(cls).splitlines()[0]
-    assert re.search(r"\bd\w+ = .|Derivative .", words) or (words == sentence and " " in sentence), words
+    assert re.search(r"\bd\w+ = .|Derivative:? .", words) or (words == sentence and " " in sentence), words
 
 
 def test_a_layer_without_words_or_source_still_steps():
