@@ -43,16 +43,26 @@ def flight(readings: Sequence[Reading], findings: Sequence[Finding] = ()) -> Fig
 
 
 def lines(ax: Axes, readings: Sequence[Reading], numbers: Callable[[Reading], dict[str, float]]) -> None:
-    """One line for each name, over the readings that have it; zeros cannot be shown on a logarithmic scale."""
+    """One line for each name, over the readings that have it, on a logarithmic scale with a place for 0 at its foot.
+
+    A layer that is dead has the gradient 0, and that is the line to be seen.
+    """
     from matplotlib import colormaps
 
     names = list(dict.fromkeys(name for reading in readings for name in numbers(reading)))
+    found = np.array([value for reading in readings for value in numbers(reading).values()], dtype=float)
+    positive = found[np.isfinite(found) & (found > 0)]
+    foot = 10 ** np.floor(np.log10(positive.min())) if positive.size else 1.0  # below it, a little room down to 0
     for index, name in enumerate(names):
         points = [(r.epoch, numbers(r)[name]) for r in readings if name in numbers(r)]
         epochs, values = np.array(points, dtype=float).T
         colour = colormaps["viridis"](0.9 * index / max(len(names) - 1, 1))
-        ax.plot(epochs, np.where(values > 0, values, np.nan), ".-", color=colour, linewidth=1.4, label=name)
-    ax.set_yscale("log")
+        ax.plot(epochs, values, ".-", color=colour, linewidth=1.4, label=name)
+    if (found == 0).any():
+        ax.set_yscale("symlog", linthresh=foot, linscale=0.4)
+        ax.set_ylim(bottom=-0.15 * foot)
+    else:
+        ax.set_yscale("log")
     if 0 < len(names) <= 12:
         legend(ax)
 

@@ -74,6 +74,17 @@ def test_the_plot_has_a_line_for_every_layer_and_marks_findings():
     figure.canvas.draw()
 
 
+def test_a_dead_layer_keeps_its_line_at_zero():
+    with heard():
+        recorder = dead()
+    activations, gradients, _ = recorder.plot().axes
+    for ax, name in ((activations, "3"), (gradients, "2")):
+        (line,) = [line for line in ax.lines if line.get_label() == name]
+        assert (line.get_ydata() == 0).all() and len(line.get_ydata()) == len(recorder.readings)
+        low, high = ax.get_ylim()
+        assert low < 0 < high, "zero is on the sheet"
+
+
 def test_a_plot_of_nothing_is_refused():
     with pytest.raises(ValueError, match="nothing is recorded yet"):
         mf.FlightRecorder().plot()
