@@ -48,7 +48,9 @@ def test_a_new_import_makes_the_picture_stale(tmp_path, monkeypatch):
 
 def test_an_import_that_leads_up_is_named(tmp_path, monkeypatch):
     copy_of_the_package(tmp_path, monkeypatch, "losses/base.py", "\nfrom ..training.fit import fit\n")
-    with pytest.raises(ValueError, match=r"miniframe/losses/base.py, line \d+: imports miniframe.training.fit; floor 5"):
+    with pytest.raises(
+        ValueError, match=r"miniframe/losses/base.py, line \d+: imports miniframe.training.fit; floor 5"
+    ):
         floors.imports()
 
 
