@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test lint bench figures notebooks docs clean
+.PHONY: demo test test-gpu lint bench figures notebooks docs clean
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
@@ -14,6 +14,11 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# the same tests on a GPU that is not one (tests/fake_gpu): Linux x86-64, with g++ and nm
+test-gpu: $(VENV)/.dev
+	sh tests/fake_gpu/build.sh $(BIN)/python
+	PYTHONPATH=tests/fake_gpu FAKEGPU=1 $(BIN)/python -m pytest -p fakegpu
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/time_per_epoch.py

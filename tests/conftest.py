@@ -15,3 +15,12 @@ def same_random_numbers():
     torch.manual_seed(0)
     yield
     mx.synchronize()
+
+
+@pytest.fixture
+def on_cpu():
+    """For tests of what is done on the CPU only, whatever the default device is."""
+    before = mx.default_device()
+    mx.set_default_device(mx.cpu)
+    yield
+    mx.set_default_device(before)

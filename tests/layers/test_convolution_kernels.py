@@ -18,6 +18,7 @@ def test_both_ways_of_laying_out_windows_agree():
         assert mx.array_equal(strided, kernels.windows_as_rows(x, window))
 
 
+@pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("stride", [1, 2, (3, 2)])
 @pytest.mark.parametrize("padding", [0, (1, 2)])
 def test_neighbouring_windows_taken_as_one_give_the_same(stride, padding):

@@ -12,6 +12,8 @@ import miniframe as mf
 from miniframe.training import cores
 from miniframe.training.step import Step
 
+pytestmark = pytest.mark.usefixtures("on_cpu")
+
 RNG = np.random.default_rng(0)
 X = mx.array(RNG.normal(size=(100, 8, 8, 1)).astype(np.float32))
 LABELS = mx.array(RNG.integers(0, 3, size=100).astype(np.int32))
