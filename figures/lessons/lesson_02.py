@@ -4,7 +4,7 @@ import mlx.core as mx
 import numpy as np
 from boxes import ORANGE
 
-from miniframe.plots.canvas import INK, caption, legend, sheet
+from miniframe.plots.canvas import INK, caption, legend, logarithmic, sheet
 
 X = mx.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 T = mx.array([[0.0], [0.0], [0.0], [1.0]])
@@ -36,7 +36,7 @@ def surface():
     ax = axes[0, 0]
     filled = ax.contourf(w, b, heights, levels=np.linspace(0, 0.75, 16), cmap="Blues")
     ax.contour(w, b, heights, levels=np.linspace(0, 0.75, 16), colors="white", linewidths=0.5)
-    figure.colorbar(filled, ax=ax, label="loss")
+    figure.colorbar(filled, ax=ax).ax.set_title("loss", fontsize=9)
     ax.plot(path_w, path_b, ".-", color=ORANGE, markersize=5, linewidth=1.2, label="gradient descent, 200 steps")
     ax.plot(0, 0, "o", color=INK, markersize=7, label="start")
     ax.set_xlabel("w  (both weights)")
@@ -44,7 +44,8 @@ def surface():
     caption(ax, "the loss, seen from above")
     legend(ax, loc="lower left")
     ax = axes[0, 1]
-    ax.semilogy(loss(path_w.astype(np.float32), path_b.astype(np.float32)), color=ORANGE)
+    ax.plot(loss(path_w.astype(np.float32), path_b.astype(np.float32)), color=ORANGE)
+    logarithmic(ax)
     ax.set_xlabel("step")
     ax.set_ylabel("loss")
     caption(ax, "the loss along the path")

@@ -28,14 +28,25 @@ def activations():
     good = 1 - np.tanh(x.astype(np.float64)) ** 2
     tanh = mf.Tanh()
     y = tanh(mx.array(x))
-    ax.plot(x, np.array(tanh.backward(mx.ones_like(y))), color=BLUE, label="1 - y²", linewidth=3, alpha=0.5)
+    with_y = np.array(tanh.backward(mx.ones_like(y)))
+    zero = x[with_y == 0][0]
+    ax.plot(x, np.where(with_y > 0, with_y, np.nan), color=BLUE, label="1 - y²", linewidth=3, alpha=0.5)
     ax.plot(x, bad, "--", color=ORANGE, label="4e²ˣ / (e²ˣ + 1)²")
+    ax.set_yscale("log")
+    ax.set_yticks([1e-36, 1e-24, 1e-12, 1])
+    ax.annotate(
+        f"0 from x = {zero:.0f} on",
+        (zero, 2e-8),
+        (zero + 4, 1e-3),
+        color=BLUE,
+        arrowprops={"arrowstyle": "-", "color": BLUE},
+    )
     first = x[np.isnan(bad)][0]
     ax.axvspan(first, 60, color=ORANGE, alpha=0.15)
-    ax.text((first + 60) / 2, 0.4, "nan", ha="center", color=ORANGE, fontsize=13)
+    ax.text((first + 60) / 2, 1e-20, "nan", ha="center", color=ORANGE, fontsize=13)
     ax.set_xlabel("x")
     caption(ax, "derivative of Tanh in float32")
-    legend(ax, loc="upper center")
+    legend(ax, loc="lower left")
     assert np.nanmax(abs(bad - good)) < 1e-3
     return figure
 

@@ -9,7 +9,7 @@ from boxes import BLUE, GREEN, ORANGE
 
 import miniframe as mf
 from miniframe.demo import centred, disk_model
-from miniframe.plots.canvas import INK, caption, legend, sheet
+from miniframe.plots.canvas import INK, caption, legend, logarithmic, sheet
 
 
 def disk():
@@ -29,22 +29,24 @@ def disk():
     inside = (score[:, 1] - score[:, 0]).reshape(300, 300)
     wrong = np.array(mx.argmax(model.predict(centred(test_x)), axis=1) != test_labels)
     points, classes = np.array(x), np.array(labels)
-    for ax, title in zip(axes[0], ("1,000 training points", f"{wrong.sum()} of 10,000 test points are wrong")):
+    for ax, title in zip(
+        axes[0], ("1,000 training points and the true border", f"{wrong.sum()} of 10,000 test points are wrong (×)")
+    ):
         ax.contourf(side, side, inside, levels=[-9, 0, 9], colors=["#dbe7f5", "#fbe6d4"])
         angle = np.linspace(0, 2 * np.pi, 400)
         r = 1 / np.sqrt(2 * np.pi)
-        ax.plot(0.5 + r * np.cos(angle), 0.5 + r * np.sin(angle), color=INK, linewidth=0.8, label="the true border")
+        ax.plot(0.5 + r * np.cos(angle), 0.5 + r * np.sin(angle), color=INK, linewidth=0.8)
         ax.set_aspect("equal")
         ax.set_xlim(0, 1)
         ax.set_ylim(0, 1)
         ax.grid(False)
         caption(ax, title)
     axes[0, 0].scatter(*points.T, c=np.array([BLUE, ORANGE])[classes], s=5)
-    axes[0, 1].scatter(*np.array(test_x)[wrong].T, c="#c22", s=12, marker="x", linewidth=1, label="wrong")
-    legend(axes[0, 1], loc="center")
+    axes[0, 1].scatter(*np.array(test_x)[wrong].T, c="#c22", s=12, marker="x", linewidth=1)
     ax = axes[0, 2]
     for name, label, colour in (("error_rate", "training", BLUE), ("val_error_rate", "test", ORANGE)):
-        ax.semilogy(np.arange(1, 61), history.history[name], color=colour, label=label)
+        ax.plot(np.arange(1, 61), history.history[name], color=colour, label=label)
+    logarithmic(ax)
     ax.set_xlabel("epoch")
     ax.set_ylabel("fraction of wrong points")
     caption(ax, "error")

@@ -62,6 +62,18 @@ def caption(ax: Axes, text: str) -> None:
     ax.set_title(text, fontsize=11, color=INK)
 
 
+def logarithmic(ax: Axes) -> None:
+    """A logarithmic scale for the heights, its numbers written as people write them: 0.02, not 2 × 10⁻²."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    within_three_decades = high < 1000 * low
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if within_three_decades else (1,), numticks=9))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}" if value > 1e-5 else f"{value:.0e}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def bare(ax: Axes) -> None:
     """No axes at all, for images and maps."""
     ax.grid(False)

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.module import Module
 from ..core.teach import teach
 from ..optimizers.schedules import Schedule
-from .canvas import COLOURS, PANEL, caption, legend, named, sheet
+from .canvas import COLOURS, PANEL, caption, legend, logarithmic, named, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def curves(histories: Any, quantities: Any = None, log: bool | None = None) -> F
                     label = ", ".join(word for word in (run_name, kind if validated or not run_name else "") if word)
                     _line(ax, run[key], label, linestyle=dashes, **style)
         if _falls_far(ax) if log is None else log:
-            ax.set_yscale("log")
+            logarithmic(ax)
         ax.set_xlabel("epoch")
         ax.set_ylabel(name.replace("_", " "))
         legend(ax)
