@@ -23,6 +23,7 @@ RACERS = {
     "RMSprop": lambda place: mf.RMSprop(place, lr=0.02),
     "Adam": lambda place: mf.Adam(place, lr=0.1),
 }
+MARKERS = "os^DvP"
 
 
 def height(x, y):
@@ -67,21 +68,20 @@ def draw() -> None:
     chart, heights = axes[0]
     x, y = np.meshgrid(np.linspace(-1.75, 1.75, 300), np.linspace(-0.75, 2.25, 300))
     chart.contour(x, y, height(x, y), np.geomspace(0.03, 100, 16), colors="#b4bcc4", linewidths=0.7)
-    for index, (name, make) in enumerate(RACERS.items()):
+    for (name, make), colour, marker in zip(RACERS.items(), COLOURS, MARKERS):
         places = run(make)
-        chart.plot(*places.T, color=COLOURS[index], linewidth=1.3, alpha=0.9)
-        chart.plot(*places[[10, 30, 100]].T, ".", color=COLOURS[index], markersize=8)
-        chart.plot(*places[-1], "o", color=COLOURS[index], markersize=7, markeredgecolor="white")
-        heights.plot(height(*places.T), color=COLOURS[index], label=name, linewidth=1.5)
+        chart.plot(*places.T, color=colour, linewidth=1.0, alpha=0.7)
+        chart.plot(*places[[10, 30, 100, STEPS]].T, marker, color=colour, markersize=7, markeredgecolor="white")
+        heights.plot(height(*places.T), color=colour, label=name, linewidth=1.3, marker=marker, markevery=30)
     chart.plot(*START, "s", color=INK, markersize=6)
     chart.plot(1, 1, "*", color=INK, markersize=13)
     chart.set(xlim=(-1.75, 1.75), ylim=(-0.75, 2.25), xlabel="x", ylabel="y")
     chart.grid(False)
-    caption(chart, f"to the star; dots after 10, 30, 100 steps, circles after {STEPS}")
+    caption(chart, f"from the square to the star; a mark after 10, 30, 100 and {STEPS} steps")
     heights.set_yscale("log")
-    heights.set(xlabel="step", ylabel="height above the lowest point", ylim=(1e-8, None))
-    caption(heights, "height along the way")
-    legend(heights, loc="lower right")
+    heights.set(xlabel="step", ylabel="loss, above the lowest point")
+    caption(heights, "the loss along the way")
+    legend(heights, loc="lower left")
     figure.savefig(HERE / "optimizer_race.png")
 
 
