@@ -19,6 +19,9 @@ def as_array(data: Any, where: str = "as_array") -> mx.array:
         data: an mx.array (returned as it is), a NumPy array, a number, a nested list, or a PyTorch tensor.
         where: the name that errors begin with.
 
+    Raises:
+        TypeError, ValueError: for what is no array of numbers, or holds numbers that do not fit into 32 bits.
+
     >>> as_array([[1, 2], [3, 4]]).dtype, as_array(0.5).dtype
     (mlx.core.int32, mlx.core.float32)
     """
@@ -31,13 +34,28 @@ def as_array(data: Any, where: str = "as_array") -> mx.array:
     except ValueError as error:
         raise ValueError(f"{where}: expected an array or a rectangular list, got a ragged one") from error
     kind = array.dtype.kind
-    if kind == "f":
-        return mx.array(np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape))
-    if kind in "iu":
-        return mx.array(np.ascontiguousarray(array, dtype=np.int32).reshape(array.shape))
+    if kind in "fiu":
+        return mx.array(_in_32_bits(array, np.float32 if kind == "f" else np.int32, where).reshape(array.shape))
     if kind == "b":
         return mx.array(array)
     raise TypeError(f"{where}: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+
+
+def _in_32_bits(array: np.ndarray, dtype: type, where: str) -> np.ndarray:
+    """The same numbers in 32 bits.
+
+    Raises:
+        ValueError: for one that does not fit: whole numbers would wrap around, real ones become infinite.
+    """
+    with np.errstate(over="ignore"):
+        narrow: np.ndarray = np.ascontiguousarray(array, dtype=dtype)
+    if array.dtype.itemsize > 4 or array.dtype.kind == "u":
+        lost = (narrow != array) if dtype is np.int32 else (np.isinf(narrow) & ~np.isinf(array))
+        if lost.any():
+            at = tuple(np.argwhere(lost.reshape(array.shape))[0].tolist())
+            place = f" at {at}" if array.ndim else ""
+            raise ValueError(f"{where}: expected numbers that fit into 32 bits, got {array[at]}{place}")
+    return narrow
 
 
 def as_tuple(x: Any) -> tuple[Any, ...]:

@@ -45,6 +45,10 @@ def class_weights(y: Any, weights: Mapping[int, float]) -> mx.array:
     >>> class_weights([0, 1, 1], {1: 3.0}).tolist()
     [1.0, 3.0, 3.0]
     """
+    if not isinstance(weights, Mapping):
+        raise TypeError(
+            f"class_weight: expected a dict from class to factor, such as {{0: 1.0, 1: 3.0}}, got {weights!r}"
+        )
     y = as_array(y, where="class_weight")
     labels = np.array(mx.argmax(y, axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1)).astype(int)
     unknown = sorted(set(weights) - set(range(max(int(labels.max()), y.shape[-1] - 1 if y.ndim > 1 else 0) + 1)))

@@ -192,12 +192,42 @@ class Index(Module):
         return str(self.index)
 
     def forward(self, x: mx.array) -> mx.array:
+        self.check(x)
         self.saved = x.shape
         return x[self.index]
 
     def backward(self, grad_output: mx.array) -> mx.array:
         shape = self.saved
         return mx.zeros(shape, dtype=grad_output.dtype).at[self.index].add(grad_output)
+
+    def check(self, x: mx.array) -> None:
+        """Raise for an index out of range, which MLX does not look at, and for a slice with step 0."""
+        parts = list(self.index) if isinstance(self.index, tuple) else [self.index]
+        taken = sum(part is not None and part is not Ellipsis for part in parts)
+        if taken > x.ndim:
+            raise self.wrong(f"an input of at least {taken} axes", x)
+        axis = 0
+        for part in parts:
+            if part is Ellipsis:
+                axis += x.ndim - taken
+            elif part is not None:
+                self.check_part(part, x, axis)
+                axis += 1
+
+    def check_part(self, part: Any, x: mx.array, axis: int) -> None:
+        """The same for one axis."""
+        length = x.shape[axis]
+        if isinstance(part, slice):
+            if part.step == 0:
+                raise ValueError(f"{self.title()}: expected a slice whose step is not 0")
+            return
+        try:
+            chosen = np.array(part)
+        except ValueError:  # computed in a compiled step: nobody can look at it
+            return
+        if chosen.dtype.kind in "iu" and chosen.size and not -length <= chosen.min() <= chosen.max() < length:
+            bad = chosen.max() if chosen.max() >= length else chosen.min()
+            raise ValueError(f"{self.title()}: expected indices in 0..{length - 1} along axis {axis}, got {bad}")
 
 
 class ReshapeTo(Module):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import mlx.core as mx
 
 from ..core.arrays import is_floating
@@ -25,7 +28,8 @@ class Embedding(Module):
 
     Raises:
         TypeError: for an input that does not hold integers.
-        ValueError: for a number outside 0..num_embeddings - 1 (inside a compiled step it cannot be seen).
+        ValueError: for a number outside 0..num_embeddings - 1 (inside a compiled step, where it cannot be seen, its
+            row becomes NaN).
 
     >>> layer = Embedding(10, 3)
     >>> layer(mx.array([[1, 2, 1]])).shape
@@ -45,20 +49,28 @@ class Embedding(Module):
         return f"{self.num_embeddings} -> {self.embedding_dim}"
 
     def forward(self, x: mx.array) -> mx.array:
-        self.check(x)
+        seen = self.check(x)
+        if not seen:  # nobody can look at the numbers now, so a wrong one must show: its row becomes NaN
+            x, wrong = mx.clip(x, 0, self.num_embeddings - 1), (x < 0) | (x >= self.num_embeddings)
         self.saved = x
-        return self.weight.value[x]
+        rows = self.weight.value[x]
+        return rows if seen else rows + mx.where(wrong, math.nan, 0.0).astype(rows.dtype)[..., None]
 
     def backward(self, grad_output: mx.array) -> None:
         x = self.saved
         self.weight.accumulate(mx.zeros_like(self.weight.value).at[x].add(grad_output))
 
-    def check(self, x: mx.array) -> None:
+    def check(self, x: mx.array) -> bool:
+        """Raise for what is no number of a row; False where the numbers cannot be seen, in a compiled step."""
         if is_floating(x) or x.dtype == mx.bool_:
             raise TypeError(f"{self.title()}: expected integers, got {x.dtype}; use x.astype(mx.int32)")
+        if not x.size:
+            return True
         try:
-            low, high = (int(x.min()), int(x.max())) if x.size else (0, 0)
-        except ValueError:  # numbers cannot be read while a step is compiled or vectorized
-            return
+            numbers: Any = mx.stack([x.min(), x.max()]).tolist()
+        except ValueError:  # while a step is compiled or vectorized
+            return False
+        low, high = numbers
         if low < 0 or high >= self.num_embeddings:
-            raise self.wrong(f"numbers in 0..{self.num_embeddings - 1}", f"{low}..{high}")
+            raise ValueError(f"{self.title()}: expected numbers in 0..{self.num_embeddings - 1}, got {low}..{high}")
+        return True

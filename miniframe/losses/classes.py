@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mlx.core as mx
 
 from ..core.arrays import is_floating
@@ -32,10 +34,12 @@ class _ClassLoss(Loss):
                 )
 
     def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:
-        """The target as one probability for each class."""
+        """The target as one probability for each class; NaN for a number that is no class, so that nothing hides it."""
         if is_floating(target):
             return target
-        return (target[..., None] == mx.arange(prediction.shape[-1])).astype(prediction.dtype)
+        classes = prediction.shape[-1]
+        wrong = mx.where((target < 0) | (target >= classes), math.nan, 0.0).astype(prediction.dtype)
+        return (target[..., None] == mx.arange(classes)).astype(prediction.dtype) + wrong[..., None]
 
 
 class CrossEntropyLoss(_ClassLoss):

@@ -100,7 +100,11 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Iterable[Callback], **given: Any) -> None:
-        self.callbacks = list(callbacks)
+        if isinstance(callbacks, Callback):
+            raise TypeError(
+                f"callbacks: expected a list of them, got {type(callbacks).__name__}; write callbacks=[...]"
+            )
+        self.callbacks = list(callbacks or ())
         for callback in self.callbacks:
             check_hooks(callback)
             for name in GIVEN:

@@ -150,6 +150,8 @@ class Checkpoints:
             if resume:
                 raise ValueError("fit: resume=True needs the folder of the checkpoints: fit(..., checkpoint='run/')")
             return
+        if isinstance(keep, bool) or not isinstance(keep, int):
+            raise TypeError(f"fit: expected keep as a whole number, got {keep!r}")
         if keep < 1:
             raise ValueError(f"fit: expected to keep at least 1 checkpoint, got keep={keep}")
         self.folder.mkdir(parents=True, exist_ok=True)

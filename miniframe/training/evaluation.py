@@ -9,14 +9,15 @@ import mlx.core as mx
 
 from .. import losses
 from ..backend.distributed import Team
-from ..core.arrays import as_tuple
+from ..core.arrays import as_tuple, is_floating
 from ..core.module import Module
 from ..core.teach import teach
-from ..core.untouched import evaluating
+from ..core.untouched import evaluating, untouched
 from ..data.arrays import ArrayData
 from ..data.batch import batch_samples, check_batch_size
 from ..data.sources import as_data
 from ..data.streams import StreamData
+from ..graph.passes import Pass
 from ..losses.base import Loss
 from .history import Mean, joined
 from .metrics import Metric, measure
@@ -52,7 +53,9 @@ def evaluate(
     check_batch_size(batch_size, "evaluate")
     loss_function = losses.get(loss)
     measures = metrics_by_name(last_metrics if metrics is None else metrics, loss_function.threshold)
-    return scores(model, as_data(x, y, sample_weight, where="evaluate"), loss_function, measures, batch_size)
+    data = as_data(x, y, sample_weight, where="evaluate")
+    try_one_sample(model, loss_function, data)
+    return scores(model, data, loss_function, measures, batch_size)
 
 
 def predict(model: Module, x: Any, *, batch_size: int = BATCH) -> mx.array:
@@ -88,6 +91,8 @@ def scores(
                 continue
             prediction = model(*as_tuple(rows[0]))
             value = loss(prediction, *rows[1:])
+            if not isinstance(data, ArrayData):  # of which all targets have been looked at
+                loss.check_values(prediction, rows[1])
             share = count / batch_samples(batch)
             means["loss"].add(value / share if summed else value, share if summed else count)
             for name, metric in measures.items():
@@ -108,6 +113,22 @@ def try_one_sample(model: Module, loss: Loss, data: ArrayData | StreamData) -> N
         prediction = model(*as_tuple(x))
         loss(prediction, y, *weight)
     loss.check_values(prediction, data.arrays["y"])
+    inputs = [array for name, array in data.arrays.items() if name.startswith("x")]
+    if not all(is_floating(array) for array in inputs):
+        _check_integers(model, x, inputs)
+
+
+def _check_integers(model: Module, sample: Any, inputs: list[mx.array]) -> None:
+    """Show all whole numbers to the layers that will be given them, such as an Embedding, before any work is done."""
+    with untouched(model):
+        model.eval()
+        seen = Pass(model, sample, "fit")
+    for node in seen.calls.values():
+        for source in node.inputs:
+            if source in seen.inputs and hasattr(node.module, "check"):
+                array = inputs[seen.inputs.index(source)]
+                if not is_floating(array):
+                    node.module.check(array)  # type: ignore[union-attr]
 
 
 # _evaluation: the loss and the metrics of the last fit

@@ -105,6 +105,10 @@ def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
     for name, node in seen.calls.items():
         if not all_finite(as_tuple(node.value)):
             return f"the output of {_called(seen, name)} was the first not to be finite"
+    try:
+        loss.check_values(seen.output, rest[0])
+    except ValueError as error:
+        return str(error)
     value = loss(seen.output, *rest)
     if not all_finite([value]):
         return f"every layer's output was finite, but not {loss.title()}"

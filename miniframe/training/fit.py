@@ -98,7 +98,9 @@ def fit(
         ValueError: for unsuitable data or settings, before anything is trained.
         NonFiniteError: when the loss or a weight becomes NaN or infinite, naming epoch, batch and layer.
     """
-    settings = Settings(epochs, initial_epoch, batch_size, shuffle, validation_split, verbose)
+    settings = Settings(
+        epochs, initial_epoch, batch_size, shuffle, validation_split, verbose, 0 if seed is None else seed
+    )
     with team().together():
         loss, optimizer, measures = _goal(model, loss, optimizer, metrics)
         checkpoints = Checkpoints(checkpoint, keep, resume)
@@ -152,6 +154,8 @@ def _weights(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | Non
 def _try(model: Module, loss: Loss, data: Data, validation: Data | None, settings: Settings) -> None:
     """What does not fit fails here, before anything is trained; what looks like a mistake is said."""
     try_one_sample(model, loss, data)
+    if validation is not None:
+        try_one_sample(model, loss, validation)
     look_at_fit(
         model, loss, data, validation,
         split=settings.validation_split > 0, shuffle=settings.shuffle, batch_size=settings.batch_size,

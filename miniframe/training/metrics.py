@@ -66,6 +66,8 @@ def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[
             raise ValueError(
                 f"unknown metric {metric!r}; known: {', '.join(NAMES)}, or a function of (prediction, target)"
             )
+        if name == "loss":
+            raise ValueError("metric 'loss': that name is the loss's own; give the function another name")
         if name in found:
             raise ValueError(f"metric {name!r} is given twice")
         if function in (accuracy, error_rate):

@@ -42,7 +42,7 @@ def test_it_runs_inside_a_compiled_step():
 
 def test_numbers_outside_the_table_are_refused():
     layer = mf.Embedding(5, 3)
-    with pytest.raises(ValueError, match=r"Embedding\(5 -> 3\): expected numbers in 0..4, got '1..5'"):
+    with pytest.raises(ValueError, match=r"Embedding\(5 -> 3\): expected numbers in 0..4, got 1..5"):
         layer(mx.array([1, 5]))
     with pytest.raises(ValueError, match="expected numbers in 0..4"):
         layer(mx.array([-1, 0]))
