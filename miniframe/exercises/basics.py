@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import mlx.core as mx
 import numpy as np
 
+from .calls import as_array, as_number, call, finite
 from .exercise import Namespace, Wrong, exercise
-from .judge import arguments, found, normal, same
+from .judge import arguments, found, generator, normal, same
 
 
 @exercise(
@@ -25,22 +28,31 @@ def standardize(x):
 ''',
 )
 def standardize(names: Namespace) -> None:
-    x = normal(50, 3) * np.array([1.0, 5.0, 0.2]) + np.array([2.0, -3.0, 0.5])
-    result = np.array(found(names, "standardize")(mx.array(x.astype(np.float32))))
-    if result.shape != x.shape:
-        raise Wrong(f"The shape must stay {x.shape}, got {result.shape}.")
+    for rows, columns in ((50, 3), (7, 5), (40, 1)):
+        scales, means = np.array([1.0, 5.0, 0.2, 30.0, 2.0]), np.array([2.0, -3.0, 0.5, 10.0, -40.0])
+        x = normal(rows, columns) * scales[:columns] + means[:columns]
+        result = as_array(call(names, "standardize", mx.array(x.astype(np.float32))))
+        if result.shape != x.shape:
+            raise Wrong(f"The shape must stay {x.shape}, got {result.shape}.")
+        _judge_columns(x, finite(result, "The result"))
+
+
+def _judge_columns(x: np.ndarray, result: np.ndarray) -> None:
+    n = len(x)
     if abs(result.mean()) < 1e-3 and abs(result.mean(axis=0)).max() > 1e-2:
         raise Wrong("The mean of all numbers together is 0, but the columns' means are not. Which axis?")
     if abs(result.mean(axis=0)).max() > 1e-3:
         raise Wrong("The columns' means are not 0. Which axis runs along the samples?")
     if same(result.std(axis=0), x.std(axis=0), 1e-3):
         raise Wrong("The means are right; the deviations have not changed. Divide, too.")
-    if same(result.std(axis=0) * x.std(axis=0), np.ones(3), 1e-3):
+    if same(result.std(axis=0) * x.std(axis=0), np.ones(x.shape[1]), 1e-3):
         raise Wrong("You divided by the variance; the standard deviation is its root.")
-    if same(result.std(axis=0), np.ones(3) * np.sqrt(49 / 50), 1e-3) and not same(result.std(axis=0), np.ones(3), 1e-3):
+    if same(result.std(axis=0), np.full(x.shape[1], math.sqrt((n - 1) / n)), 1e-3 / n):
         raise Wrong("Almost: you divided by the deviation with N - 1. Here it is N (ddof=0).")
-    if not same(result.std(axis=0), np.ones(3), 1e-3):
+    if not same(result.std(axis=0), np.ones(x.shape[1]), 1e-3):
         raise Wrong(f"The columns' deviations are {result.std(axis=0).round(3).tolist()}, not 1.")
+    if not same(result, (x - x.mean(axis=0)) / x.std(axis=0), 1e-3):
+        raise Wrong("Means and deviations fit, but these are not the samples any more: shift and scale each column.")
 
 
 @exercise(
@@ -59,18 +71,31 @@ def accuracy(scores, labels):
 ''',
 )
 def accuracy(names: Namespace) -> None:
-    scores = mx.array([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3], [0.6, 0.0, 0.4]])
-    labels = mx.array([1, 0, 2, 2, 0])
-    result = found(names, "accuracy")(scores, labels)
-    result = result.item() if isinstance(result, mx.array) and result.size == 1 else result
-    if isinstance(result, mx.array):
-        raise Wrong(f"Expected one number, got an array of shape {result.shape}. What is left to do with it?")
-    if abs(result - 4) < 1e-6:
+    draw = generator()
+    for rows, classes in ((11, 4), (5, 3), (8, 6), (1, 2), (9, 3)):
+        right = int(draw.integers(rows // 2 + 1, max(rows, 2)))
+        scores = draw.permuted(np.arange(rows * classes, dtype=np.float32).reshape(rows, classes), axis=None) / 10
+        labels = scores.argmax(axis=1)
+        labels[right:] = (labels[right:] + 1) % classes
+        result = as_number(call(names, "accuracy", mx.array(scores), mx.array(labels.astype(np.int32))))
+        _judge_fraction(result, scores, labels)
+
+
+def _judge_fraction(result: float, scores: np.ndarray, labels: np.ndarray) -> None:
+    rows, right = len(labels), int((scores.argmax(axis=1) == labels).sum())
+    if abs(result - right / rows) < 1e-6:
+        return
+    if abs(result - right) < 1e-6:
         raise Wrong("You counted the right rows; a fraction lies between 0 and 1.")
-    if abs(result - 0.2) < 1e-6:
+    if result == 0:
+        told = "No row is right, you say. Compare each label with the *place* of the largest score of its row. "
+        raise Wrong(told + "Largest along which axis?")
+    if abs(result - (scores.argmax() == labels).mean()) < 1e-6:
+        raise Wrong("The largest of all scores together has one place only. Largest along which axis?")
+    if abs(result - (1 - right / rows)) < 1e-6:
         raise Wrong("That is the fraction of wrong rows.")
-    if abs(result - 0.8) > 1e-6:
-        raise Wrong(f"Four of these five rows are right, so 0.8; you say {result:.4g}. Largest along which axis?")
+    told = f"{right} of these {rows} rows are right, so {right / rows:.4g}; you say {result:.4g}."
+    raise Wrong(f"{told} Largest along which axis?")
 
 
 @exercise(
@@ -87,8 +112,10 @@ NAND = (None, None, None)  # 0 only if both inputs are 1
 def gates(names: Namespace) -> None:
     for name, wanted in (("OR", [0, 1, 1, 1]), ("NAND", [1, 1, 1, 0])):
         numbers = found(names, name)
-        if len(numbers) != 3 or any(number is None for number in numbers):
+        if not isinstance(numbers, (tuple, list)) or len(numbers) != 3 or any(number is None for number in numbers):
             raise Wrong(f"Not written yet: {name} needs three numbers.")
+        if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers):
+            raise Wrong(f"{name} needs three numbers, such as 1 or -0.5; yours are {numbers}.")
         w1, w2, b = numbers
         sums = [w1 * x1 + w2 * x2 + b for x1 in (0, 1) for x2 in (0, 1)]
         if 0 in sums:
@@ -125,14 +152,23 @@ def slope(names: Namespace) -> None:
         visited.append(x)
         return x**3
 
-    result = function(cube, 2.0, 0.1)
+    result = as_number(call(names, "slope", cube, 2.0, 0.1))
     if abs(result - 12.61) < 1e-6 or abs(result - 11.41) < 1e-6:
         raise Wrong("That is a one-sided difference: its error shrinks like h. Look at both sides for h squared.")
     if abs(result - 24.02) < 1e-6:
         raise Wrong("Twice too large: how far apart are the two points?")
+    if abs(result - 12.0025) < 1e-6:
+        raise Wrong("The two points are h apart; they should lie at a distance h from x, one on each side.")
     if abs(result + 12.01) < 1e-6:
         raise Wrong("The sign is reversed: which value comes first?")
     if abs(result - 1.201) < 1e-6 or abs(result - 2.402) < 1e-6:
         raise Wrong("That is a difference of values. A slope is a difference divided by a distance.")
-    if abs(result - 12.01) > 1e-6:
+    if not abs(result - 12.01) < 1e-6:
         raise Wrong(f"For x cubed at 2 with h = 0.1 you say {result:.6g}; your f was asked at {sorted(visited)}.")
+    for name, f in (("exp", math.exp), ("sin", math.sin), ("1/x", lambda x: 1 / x)):
+        for x, h in ((0.3, 0.05), (-1.7, 0.5), (4.0, 1.0)):
+            result, right = as_number(call(names, "slope", f, x, h)), (f(x + h) - f(x - h)) / (2 * h)
+            if not abs(result - right) <= 1e-6 * max(1.0, abs(right)):
+                raise Wrong(f"Right for x cubed, but for {name} at {x} with h = {h} you say {result:.6g}.")
+    if abs(as_number(function(lambda x: x**3, 1.0)) - 3.000001) > 1e-9:
+        raise Wrong("Without h the slope should be taken with the stub's h=1e-3. Keep the defaults of the arguments.")

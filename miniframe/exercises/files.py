@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
 from .catalogue import get
-from .exercise import Namespace, Wrong
+from .exercise import Verdict
+from .sandbox import MEMORY, SECONDS, judge_files
 
 
 def path_of(number: str, folder: str | Path = ".") -> Path:
@@ -18,38 +18,50 @@ def path_of(number: str, folder: str | Path = ".") -> Path:
     return Path(folder) / f"exercise_{number.replace('.', '_')}.py"
 
 
-def start(number: str, folder: str | Path = ".") -> Path:
-    """Write the stub of an exercise into the folder, and return its path. A file that exists is never overwritten."""
+def start(number: str, folder: str | Path = ".", reset: bool = False) -> Path:
+    """Write the stub of an exercise into the folder, and return its path.
+
+    A file that exists is never overwritten: with ``reset`` it is kept as ``.bak`` (``.bak2``, ...), without it refused.
+    """
     stub = get(number).stub
     path = path_of(number, folder)
     if path.exists():
-        raise ValueError(f"{path} exists already; remove or rename it to start again")
-    path.write_text(stub)
+        if not reset:
+            raise ValueError(f"{path} exists already; to start again: miniframe exercises start {number} --reset")
+        path.rename(_backup(path))
+    path.write_text(stub, encoding="utf-8")
     return path
 
 
+def _backup(path: Path) -> Path:
+    """The first free name for the old file."""
+    count, backup = 1, path.with_name(path.name + ".bak")
+    while backup.exists():
+        count += 1
+        backup = path.with_name(f"{path.name}.bak{count}")
+    return backup
+
+
 def check(number: str, folder: str | Path = ".") -> str | None:
-    """Check the file of an exercise: None if it is right, else a hint."""
-    exercise = get(number)
+    """Check the file of an exercise, in a process of its own: None if it is right, else a hint."""
+    get(number)
     path = path_of(number, folder)
     if not path.exists():
         raise ValueError(f"{path} is missing; write it with: miniframe exercises start {number}")
-    names: Namespace = {"__name__": path.stem}
-    try:
-        exec(compile(path.read_text(), str(path), "exec"), names)
-        exercise.check(names)
-    except Wrong as hint:
-        return str(hint)
-    except NotImplementedError:
-        return "Not written yet: replace the line with NotImplementedError by your answer."
-    except SyntaxError as error:
-        return f"Python cannot read line {error.lineno}: {error.msg}."
-    except Exception as error:
-        return f"{_place(error, path)}{type(error).__name__}: {error}"
-    return None
+    verdict = verdicts([number], folder)[0]
+    return None if verdict.right else verdict.hint
 
 
-def _place(error: Exception, path: Path) -> str:
-    """The last line of the learner's file that was running."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"Line {lines[-1]} of {path.name} raised " if lines else ""
+def verdicts(
+    numbers: list[str], folder: str | Path = ".", seconds: float = SECONDS, memory: int = MEMORY, seed: int = 0
+) -> list[Verdict]:
+    """A verdict for each exercise; "missing" where the folder has no file for it.
+
+    Args:
+        seconds, memory: what each answer may take.
+        seed: of the data that the answers are tried on; 0 gives everybody the same.
+    """
+    present = [(number, path_of(number, folder)) for number in numbers if path_of(number, folder).is_file()]
+    judged = {verdict.number: verdict for verdict in judge_files(present, seconds, memory, seed)}
+    missing = "There is no file; write it with: miniframe exercises start "
+    return [judged.get(number, Verdict(number, "missing", missing + number)) for number in numbers]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mlx.core as mx
 import numpy as np
 
+from ..layers import Conv2d, MaxPool2d
+from .calls import as_number, call
 from .exercise import Namespace, Wrong, exercise
 from .judge import found, judge_layer, normal, same
 from .layers import BACKWARD, HEAD
@@ -23,22 +26,28 @@ def output_size(size, kernel, stride=1, padding=0):
 ''',
 )
 def output_size(names: Namespace) -> None:
-    function = found(names, "output_size")
-    cases = {(5, 3, 1, 0): 3, (5, 3, 1, 1): 5, (5, 1, 1, 0): 5, (6, 3, 2, 0): 2, (7, 3, 2, 1): 4, (224, 11, 4, 2): 55}
     hints = {
         (5, 3, 1, 0): "The window covers its first place without moving.",
         (5, 3, 1, 1): "Padding stands on both sides.",
-        (6, 3, 2, 0): "What is left at the end is too narrow for a window, and does not count.",
+        (6, 3, 2, 0): NARROW,
+        (8, 3, 2, 0): NARROW,
         (7, 3, 2, 1): "Padding on both sides, then the stride: in which order?",
     }
-    for case, wanted in cases.items():
+    some = [(5, 1, 1, 0), (224, 11, 4, 2), (3, 3, 5, 0)]
+    every = [(n, k, s, p) for n in (7, 8, 9, 12, 28) for k in (1, 2, 3, 5) for s in (1, 2, 3, 4) for p in (0, 1, 2)]
+    for case in [*hints, *some, *every]:
         size, kernel, stride, padding = case
-        result = function(size, kernel, stride, padding)
-        if result != wanted:
-            told = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}: you say {result}. Draw it. "
-            raise Wrong(told + hints.get(case, ""))
-        if not isinstance(result, int):
+        result = as_number(call(names, "output_size", size, kernel, stride, padding))
+        if result != len(range(0, size + 2 * padding - kernel + 1, stride)):
+            told = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}: you say {result:g}. Draw it. "
+            raise Wrong(told + hints.get(case, NARROW if (size + 2 * padding - kernel) % stride else ""))
+        if not isinstance(found(names, "output_size")(size, kernel, stride, padding), (int, np.integer)):
             raise Wrong(f"The number is right, but it is {result!r}: a size is a whole number.")
+    if found(names, "output_size")(5, 3) != 3:
+        raise Wrong("Without stride and padding they are 1 and 0: keep the stub's defaults.")
+
+
+NARROW = "What is left at the end is too narrow for a window, and does not count."
 
 
 @exercise(
@@ -65,21 +74,35 @@ class MyConv2d(mf.Module):
         return y
 """
     + BACKWARD.format(saved="x"),
+    points=4,
 )
 def conv2d(names: Namespace) -> None:
+    module = found(names, "MyConv2d")(2, 3, 3)
+    reference = Conv2d(2, 3, 3)
+    reference.weight, reference.bias = module.weight, module.bias
     x = normal(2, 5, 4, 2)
+    turned = Conv2d(2, 3, 3)
+    turned.weight.value = module.weight.value.transpose(0, 2, 1, 3)
     interior = (slice(None), slice(2, 3), slice(2, 3))
 
     def flipped(a: np.ndarray, b: np.ndarray, u: np.ndarray) -> bool:
         return same(a, b[:, ::-1, ::-1])
+
+    def exchanged(a: np.ndarray, b: np.ndarray, u: np.ndarray) -> bool:
+        turned(mx.array(x.astype(np.float32)))
+        return same(a, np.array(turned.backward(mx.array(u.astype(np.float32)))), 1e-4)
 
     mistakes = {
         "bias": [
             (lambda a, b, u: same(a, u[0].sum(axis=(0, 1))), "The gradient of bias leaves out all samples but one."),
             (lambda a, b, u: same(a * 12, b), "The gradient of bias is a mean over places: it is a sum."),
         ],
-        "weight": [(flipped, "The gradient of weight is flipped: compare the indices i + u of forward and backward.")],
+        "weight": [
+            (flipped, "The gradient of weight is flipped: compare the indices i + u of forward and backward."),
+            (lambda a, b, u: same(a, b.transpose(0, 2, 1, 3)), EXCHANGED),
+        ],
         "input": [
+            (exchanged, EXCHANGED),
             (
                 lambda a, b, u: np.any(a) and not same(a[interior], b[interior]) and same(a[:, :1, :1], b[:, :1, :1]),
                 "Only the corner is right: windows overlap, and a pixel under several of them collects from all. Add.",
@@ -91,7 +114,13 @@ def conv2d(names: Namespace) -> None:
             ),
         ],
     }
-    judge_layer(found(names, "MyConv2d")(2, 3, 3), x, mistakes=mistakes)
+    judge_layer(module, x, like=reference, mistakes=mistakes)
+    for inputs, filters, size, shape in ((1, 2, 1, (1, 3, 3)), (3, 1, 2, (3, 2, 4)), (2, 4, 3, (1, 3, 6))):
+        other = found(names, "MyConv2d")(inputs, filters, size)
+        judge_layer(other, normal(*shape, inputs), mistakes={"input": mistakes["input"]})
+
+
+EXCHANGED = "The two axes of the window are exchanged: u runs over rows and v over columns, in the weight, too."
 
 
 @exercise(
@@ -108,9 +137,9 @@ class MyMaxPool(mf.Module):
         return y
 """
     + BACKWARD.format(saved="x, y"),
+    points=2,
 )
 def maxpool(names: Namespace) -> None:
-    x = normal(2, 4, 6, 3)
 
     def spread(u: np.ndarray) -> np.ndarray:
         return u.repeat(2, axis=1).repeat(2, axis=2)
@@ -129,4 +158,6 @@ def maxpool(names: Namespace) -> None:
             ),
         ]
     }
-    judge_layer(found(names, "MyMaxPool")(), x, mistakes=mistakes)
+    for shape in ((2, 4, 6, 3), (1, 2, 2, 1), (3, 6, 2, 2)):
+        x = normal(*shape)
+        judge_layer(found(names, "MyMaxPool")(), x, like=MaxPool2d(2), mistakes=mistakes)

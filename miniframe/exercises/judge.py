@@ -1,7 +1,8 @@
 """How an answer is judged: a gradient check, and what the classic mistakes look like in the numbers.
 
 A mistake is recognised by comparing the learner's gradient ``a`` with the differences ``b``: a = -b is a sign, a = b/n
-a division by the batch size, and so on. None of this needs the right formula.
+a division by the batch size, and so on. None of this needs the right formula. What is not special to one exercise is
+left to the diagnosis of check_gradients.
 """
 
 from __future__ import annotations
@@ -14,25 +15,34 @@ import mlx.core as mx
 import numpy as np
 
 from ..checking import check_gradients
+from ..checking.blame import NO_PATTERN
 from ..checking.experiment import random_upstream
+from ..checking.report import Row
 from ..core.arrays import as_tuple
 from ..core.module import Module
+from .calls import Array, as_array, call, finite
+from .calls import found as found
 from .exercise import Namespace, Wrong
 
-Array = np.ndarray
 Mistake = tuple[Callable[[Array, Array, Array], bool], str]  # (test of (a, b, upstream), hint)
+
+_seed = 0
+
+
+def use_seed(seed: int) -> None:
+    """Draw other data from now on; 0 are those that everybody gets."""
+    global _seed
+    _seed = seed
+
+
+def generator(seed: int = 7) -> np.random.Generator:
+    """A source of random numbers, the same for the same seed; not the seed of check_gradients' upstream gradient."""
+    return np.random.default_rng(seed if _seed == 0 else [_seed, seed])
 
 
 def normal(*shape: int, seed: int = 7) -> Array:
-    """Random float64 numbers, the same for the same seed; not the seed of check_gradients' upstream gradient."""
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def found(names: Namespace, name: str) -> Any:
-    """What the learner's file calls ``name``."""
-    if names.get(name) is None:
-        raise Wrong(f"Your file has no {name}. Keep the name that the stub uses.")
-    return names[name]
+    """Random float64 numbers."""
+    return generator(seed).normal(size=shape)
 
 
 def same(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
@@ -49,11 +59,13 @@ def multiple(a: Array, b: Array) -> float | None:
 
 
 def diagnose(name: str, a: Array, b: Array, upstream: Array, batch: int, mistakes: Sequence[Mistake] = ()) -> str:
-    """A sentence about what a wrong gradient looks like."""
+    """A sentence about what a wrong gradient looks like; empty if it looks like nothing known."""
     for recognised, hint in mistakes:
         if recognised(a, b, upstream):
             return hint
     k = multiple(a, b)
+    if not np.isfinite(a).all():
+        return f"The gradient of {name} contains NaN or infinity: a division by 0, or a logarithm of 0?"
     if not np.any(a):
         return f"The gradient of {name} is zero everywhere."
     if k is not None and abs(k + 1) < 1e-5:
@@ -62,11 +74,11 @@ def diagnose(name: str, a: Array, b: Array, upstream: Array, batch: int, mistake
         return f"The gradient of {name} is divided by the batch size {batch}. Only the loss knows about averaging."
     if k is not None:
         return f"The gradient of {name} is {k:.4g} times what it should be, everywhere: a constant factor is off."
-    if a.shape == upstream.shape and same(a, upstream):
+    if name.startswith("input") and same(a, upstream):
         return f"The gradient of {name} is grad_output itself: the local derivative is missing."
     if a.shape == upstream.shape and same(a * upstream, b):
         return f"The gradient of {name} is the local derivative alone. Backward receives grad_output for a reason."
-    return f"The gradient of {name} disagrees with the differences."
+    return ""
 
 
 def judge_layer(
@@ -85,23 +97,30 @@ def judge_layer(
     arrays = [mx.array(x.astype(np.float32)) if x.dtype.kind == "f" else mx.array(x) for x in inputs]
     mx.random.seed(0)
     output = module(*arrays)
+    if output is None:
+        raise Wrong("forward returned None. Restore it from the stub; only backward is asked.")
     if like is not None:
         mx.random.seed(0)
         if not same(np.array(output), np.array(like(*arrays))):
             raise Wrong("forward no longer computes what it should. Restore it from the stub; only backward is asked.")
     upstream = normal(*output.shape, seed=1).astype(np.float32)
-    _look_at_shapes(module, arrays, upstream)
+    _look_at_shapes(module, [mx.array(x) for x in arrays], upstream)
     _look_at_repetition(module, arrays, upstream)
     report = check_gradients(module, *inputs)
     (weights,) = random_upstream(0, [output.shape])
     for row in sorted(report.rows, key=lambda row: row.name.startswith("input")):
         if not row.passed:
-            specific = (mistakes or {}).get(row.name, ())
-            hint = diagnose(row.name, row.by_hand, row.numeric, weights, output.shape[0], specific)
-            at = row.worst
-            raise Wrong(
-                f"{hint}\nAt {at} your backward says {row.by_hand[at]:.6g}, the differences say {row.numeric[at]:.6g}."
-            )
+            raise Wrong(_hint(row, weights, output.shape[0], (mistakes or {}).get(row.name, ())))
+
+
+def _hint(row: Row, weights: Array, batch: int, specific: Sequence[Mistake]) -> str:
+    hint = diagnose(row.name, row.by_hand, row.numeric, weights, batch, specific)
+    if not hint:
+        hint = f"The gradient of {row.name} disagrees with the differences."
+        if row.diagnosis and not row.diagnosis.startswith(NO_PATTERN):
+            hint = f"The gradient of {row.name} is wrong: {row.diagnosis}."
+    at = row.worst
+    return f"{hint}\nAt {at} your backward says {row.by_hand[at]:.6g}, the differences say {row.numeric[at]:.6g}."
 
 
 def _run(module: Module, upstream: Array) -> tuple[Any, ...]:
@@ -116,25 +135,22 @@ def _run(module: Module, upstream: Array) -> tuple[Any, ...]:
 def _look_at_shapes(module: Module, arrays: list[mx.array], upstream: Array) -> None:
     """Everything that can be said without looking at numbers."""
     module.zero_grad()
-    try:
-        grads = _run(module, upstream)
-    except NotImplementedError:
-        raise
-    except ValueError as error:
-        if "expected a gradient of shape" in str(error):
-            raise Wrong(f"{error}. A gradient always has the shape of its parameter.") from error
-        hint = "Matrices in the wrong order, or a missing .T? Write the shapes next to each factor."
-        raise Wrong(f"backward raised: {error}. {hint}") from error
+    module(*arrays)
+    grads = _run(module, upstream)
     floating = [x for x in arrays if mx.issubdtype(x.dtype, mx.floating)]
+    if not floating and any(grad is not None for grad in grads):
+        raise Wrong("backward returned a gradient of whole numbers, which has no meaning: return None.")
     if floating and grads[0] is None:
         raise Wrong("backward returned None: it must return the gradient with respect to the input.")
     if floating and len(grads) != len(arrays):
         raise Wrong(f"backward returned {len(grads)} gradients for {len(arrays)} inputs: return one for each.")
     for x, grad in zip(floating, grads):
-        if grad.shape != x.shape:
+        if not isinstance(grad, (mx.array, np.ndarray)):
+            raise Wrong(f"backward returned a {type(grad).__name__} where an array is needed, of shape {x.shape}.")
+        if tuple(grad.shape) != x.shape:
             raise Wrong(
-                f"backward returned a gradient of shape {grad.shape} for an input of shape {x.shape}. A gradient "
-                "always has the shape of the thing it belongs to."
+                f"backward returned a gradient of shape {tuple(grad.shape)} for an input of shape {x.shape}. A "
+                "gradient always has the shape of the thing it belongs to."
             )
     for name, parameter in module.named_parameters():
         if parameter.grad is None:
@@ -148,6 +164,7 @@ def _look_at_repetition(module: Module, arrays: list[mx.array], upstream: Array)
     module.zero_grad()
     mx.random.seed(0)
     module(*arrays)
+    given = [np.array(x) for x in arrays]
     first = [None if grad is None else np.array(grad) for grad in _run(module, upstream)]
     once = {name: np.array(parameter.grad) for name, parameter in module.named_parameters()}
     second = [None if grad is None else np.array(grad) for grad in _run(module, upstream)]
@@ -157,24 +174,29 @@ def _look_at_repetition(module: Module, arrays: list[mx.array], upstream: Array)
                 "A second backward after the same forward gives another answer: backward changes what forward saved, "
                 "or draws new random numbers."
             )
+    if not all(np.array_equal(np.array(x), before) for x, before in zip(arrays, given)):
+        raise Wrong("backward changed the layer's input in place (x[...] = or *=?). Make a new array.")
     for name, parameter in module.named_parameters():
         if np.any(once[name]) and not same(np.array(parameter.grad), 2 * once[name]):
             raise Wrong(f"A second backward must add to the gradient of {name}; yours replaces it. Use accumulate.")
 
 
 def judge_gradient(
-    gradient: Callable[..., Any], function: Callable[..., Any], *inputs: Array, mistakes: Sequence[Mistake] = ()
+    names: Namespace,
+    name: str,
+    function: Callable[..., Any],
+    *inputs: Array,
+    mistakes: Sequence[Mistake] = (),
 ) -> None:
-    """Raise Wrong unless ``gradient(*inputs)`` is the gradient of a number ``function(*inputs)`` in its first input."""
+    """Raise Wrong unless the function ``name`` gives the gradient of ``function(*inputs)`` in its first input."""
     with mx.stream(mx.cpu):
         x = inputs[0]
         arrays = [mx.array(v, dtype=mx.float64) if v.dtype.kind == "f" else mx.array(v) for v in inputs]
-        result = gradient(*arrays)
-        if not isinstance(result, mx.array):
-            raise Wrong(f"The result should be an MLX array, not {type(result).__name__}.")
-        a = np.array(result)
+        what = arguments(found(names, name))[0]
+        a = as_array(call(names, name, *arrays))
         if a.shape != x.shape:
             raise Wrong(f"A gradient has the shape of what it belongs to: expected {x.shape}, got {a.shape}.")
+        finite(a, "The result")
         b, h = np.zeros_like(x), 1e-5
         for index in np.ndindex(*x.shape):
             step = np.zeros_like(x)
@@ -182,7 +204,8 @@ def judge_gradient(
             b[index] = (float(function(x + step, *inputs[1:])) - float(function(x - step, *inputs[1:]))) / (2 * h)
     if not same(a, b, 1e-5):
         at = np.unravel_index(int(np.argmax(abs(a - b))), a.shape)
-        hint = diagnose("the prediction", a, b, np.ones_like(b), x.shape[0], mistakes)
+        hint = diagnose(what, a, b, np.ones_like(b), x.shape[0], mistakes)
+        hint = hint or f"The gradient with respect to {what} disagrees with the differences."
         raise Wrong(f"{hint}\nAt {tuple(map(int, at))} you say {a[at]:.6g}, the differences say {b[at]:.6g}.")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from ..layers import Dropout, Linear, ReLU, Sigmoid, Tanh
-from .exercise import Namespace, exercise
+from .exercise import Namespace, Wrong, exercise
 from .judge import found, judge_layer, normal, same
 
 HEAD = '''"""
@@ -50,6 +51,13 @@ def sigmoid(names: Namespace) -> None:
         ]
     }
     judge_layer(found(names, "MySigmoid")(), x, like=Sigmoid(), mistakes=mistakes)
+    _other_shapes(found(names, "MySigmoid"), Sigmoid())
+
+
+def _other_shapes(cls: Any, like: Any) -> None:
+    """One number, one sample, more axes, and large inputs, for a layer that works element by element."""
+    for x in (normal(1), normal(1, 7), normal(2, 3, 2), 40 * normal(3, 3)):
+        judge_layer(cls(), x, like=like)
 
 
 @exercise(
@@ -79,6 +87,10 @@ def quotient(names: Namespace) -> None:
         ],
     }
     judge_layer(found(names, "Quotient")(), x, y, like=lambda a, b: a / b, mistakes=mistakes)
+    for shape in ((1,), (3, 3), (2, 1, 4)):
+        signs = np.sign(normal(*shape, seed=2))
+        inputs = 3 * normal(*shape), signs * (0.5 + normal(*shape, seed=1) ** 2)
+        judge_layer(found(names, "Quotient")(), *inputs, like=lambda a, b: a / b)
 
 
 @exercise(
@@ -98,6 +110,7 @@ class MyLinear(mf.Module):
         return x @ self.weight.value.T + self.bias.value
 """
     + BACKWARD.format(saved="x"),
+    points=2,
 )
 def linear(names: Namespace) -> None:
     module = found(names, "MyLinear")(3, 4)
@@ -109,6 +122,8 @@ def linear(names: Namespace) -> None:
     ]
     judge_layer(module, normal(5, 3), like=reference, mistakes={"bias": bias})
     judge_layer(found(names, "MyLinear")(3, 3), normal(3, 3), mistakes=_square_mistakes())
+    for inputs, outputs, samples in ((1, 1, 1), (6, 2, 1), (2, 5, 9)):
+        judge_layer(found(names, "MyLinear")(inputs, outputs), normal(samples, inputs))
 
 
 def _square_mistakes() -> dict[str, Any]:
@@ -155,6 +170,14 @@ def relu(names: Namespace) -> None:
         ]
     }
     judge_layer(found(names, "MyReLU")(), x, like=ReLU(), mistakes=mistakes)
+    _other_shapes(found(names, "MyReLU"), ReLU())
+    module = found(names, "MyReLU")()
+    module(mx.array([0.0, -0.0, 1e-30, -1e-30]))
+    at_zero = np.array(module.backward(mx.array([2.0, 2.0, 2.0, 2.0])))
+    if at_zero[0] != 0 or at_zero[1] != 0:
+        raise Wrong(f"At x = 0 the gradient should be 0, as the exercise says; yours is {at_zero[0] or at_zero[1]:g}.")
+    if at_zero.tolist() != [0, 0, 2, 0]:
+        raise Wrong(f"For x = 1e-30 and -1e-30 you say {at_zero[2]:g} and {at_zero[3]:g}: the corner is exactly at 0.")
 
 
 @exercise(
@@ -183,6 +206,7 @@ def tanh(names: Namespace) -> None:
         ]
     }
     judge_layer(found(names, "MyTanh")(), x, like=Tanh(), mistakes=mistakes)
+    _other_shapes(found(names, "MyTanh"), Tanh())
 
 
 @exercise(
@@ -224,4 +248,14 @@ def dropout(names: Namespace) -> None:
         ]
     }
     judge_layer(found(names, "MyDropout")(p), x, like=Dropout(p), mistakes=mistakes)
-    judge_layer(found(names, "MyDropout")(p).eval(), x)
+    for other, shape in ((0.5, (1, 9)), (0.0, (4, 3)), (0.9, (2, 3, 5))):
+        judge_layer(found(names, "MyDropout")(other), normal(*shape), like=Dropout(other))
+    try:
+        judge_layer(found(names, "MyDropout")(p).eval(), x, like=lambda x: x)
+    except (TypeError, AttributeError, ValueError) as error:
+        if "NoneType" not in str(error):
+            raise
+        raise Wrong(
+            "In training mode it is right. In evaluation mode forward saves None instead of a mask, and there your "
+            "backward fails: what should it return then?"
+        ) from error

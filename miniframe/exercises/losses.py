@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from ..layers import Softmax
-from .exercise import Namespace, exercise
-from .judge import found, judge_gradient, judge_layer, multiple, normal, same
+from .calls import as_array, call
+from .exercise import Namespace, Wrong, exercise
+from .judge import found, generator, judge_gradient, judge_layer, multiple, normal, same
 from .layers import BACKWARD, HEAD
 
 
@@ -49,7 +51,6 @@ def mse_gradient(prediction, target):
 ''',
 )
 def mse(names: Namespace) -> None:
-    prediction, target = normal(4, 3), normal(4, 3, seed=1)
     mistakes = [
         (times(12), "n times too large: L is a mean, and its derivative keeps the 1/n."),
         (times(3), "You divided by the number of samples; n counts all elements, columns too."),
@@ -58,7 +59,10 @@ def mse(names: Namespace) -> None:
         (times(-1), "The sign is reversed: if p is too large, L grows with p."),
         (lambda a, b, u: same(a, np.full_like(b, a.flat[0])), "All elements are equal. Each has an error of its own."),
     ]
-    judge_gradient(found(names, "mse_gradient"), mean_squared_error, prediction, target, mistakes=mistakes)
+    for shape in ((4, 3), (1, 5), (2, 3, 2), (6,)):
+        prediction, target = normal(*shape), normal(*shape, seed=1)
+        judge_gradient(names, "mse_gradient", mean_squared_error, prediction, target, mistakes=mistakes)
+        mistakes = mistakes[4:]  # those with a number belong to the first shape
 
 
 @exercise(
@@ -76,6 +80,7 @@ import mlx.core as mx
 def cross_entropy_gradient(logits, labels):
     raise NotImplementedError("your turn")
 ''',
+    points=2,
 )
 def cross_entropy_gradient(names: Namespace) -> None:
     logits, labels = normal(4, 3), np.array([0, 2, 1, 2], dtype=np.int32)
@@ -95,7 +100,18 @@ def cross_entropy_gradient(names: Namespace) -> None:
             "The softmax runs over the wrong axis: the classes of one sample sum to 1.",
         ),
     ]
-    judge_gradient(found(names, "cross_entropy_gradient"), cross_entropy, logits, labels, mistakes=mistakes)
+    judge_gradient(names, "cross_entropy_gradient", cross_entropy, logits, labels, mistakes=mistakes)
+    for rows, classes in ((1, 5), (7, 2), (3, 3)):
+        labels = generator(2).integers(classes, size=rows).astype(np.int32)
+        judge_gradient(names, "cross_entropy_gradient", cross_entropy, normal(rows, classes), labels)
+    large = np.array([[1000.0, 0.0, -1000.0], [-1000.0, -1001.0, -999.0]])
+    labels = np.array([1, 2], dtype=np.int32)
+    result = as_array(call(names, "cross_entropy_gradient", mx.array(large.astype(np.float32)), mx.array(labels)))
+    if not same(result, (softmax_of(large) - np.eye(3)[labels]) / 2, 1e-4):
+        raise Wrong(
+            f"Right for small logits, but for logits of 1000 and -1000 you say {result[0].tolist()}. exp(1000) does "
+            "not fit into a float: what can be subtracted from a row without changing its softmax?"
+        )
 
 
 @exercise(
@@ -112,6 +128,7 @@ class MySoftmax(mf.Module):
         return y
 """
     + BACKWARD.format(saved="y"),
+    points=2,
 )
 def softmax(names: Namespace) -> None:
     x = normal(4, 3)
@@ -134,3 +151,5 @@ def softmax(names: Namespace) -> None:
         ]
     }
     judge_layer(found(names, "MySoftmax")(), x, like=Softmax(), mistakes=mistakes)
+    for shape in ((1, 5), (3, 3), (2, 3, 4)):
+        judge_layer(found(names, "MySoftmax")(), normal(*shape), like=Softmax())

@@ -6,7 +6,8 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.sequential import Sequential
-from ..layers import Linear, Tanh
+from ..layers import BatchNorm, Embedding, LayerNorm, Linear, Tanh
+from .calls import as_array, call, finite
 from .exercise import Namespace, Wrong, exercise
 from .judge import Array, found, judge_layer, normal, same
 from .layers import BACKWARD, HEAD
@@ -29,23 +30,29 @@ def saliency(model, x, k):
 ''',
 )
 def saliency(names: Namespace) -> None:
-    model = Sequential(Linear(3, 5), Tanh(), Linear(5, 4))
-    x = mx.array(normal(2, 3).astype(np.float32))
+    for samples, inputs, classes in ((2, 3, 4), (5, 2, 3), (1, 6, 2)):
+        model = Sequential(Linear(inputs, 5), Tanh(), Linear(5, classes))
+        x = mx.array(normal(samples, inputs).astype(np.float32))
+        for k in range(classes - 1, -1, -1):
+            _judge_saliency(as_array(call(names, "saliency", model, x, k)), model, x, k)
+
+
+def _judge_saliency(a: Array, model: Sequential, x: mx.array, k: int) -> None:
     grads = []
-    for k in range(4):
-        model(x)
-        grads.append(np.array(model.backward(mx.zeros((2, 4)).at[:, k].add(1.0))))
-    a, b = np.array(found(names, "saliency")(model, x, 2)), grads[2]
+    for other in range(model(x).shape[1]):
+        scores = model(x)
+        grads.append(np.array(model.backward(mx.zeros(scores.shape).at[:, other].add(1.0))))
+    b = grads[k]
     if a.shape != b.shape:
         raise Wrong(f"Expected the input's shape {b.shape}, got {a.shape}.")
     if same(a, sum(grads)):
         raise Wrong("That is the gradient of the sum of all scores. Which upstream gradient asks about class k alone?")
-    if same(a, abs(b)):
+    if same(a, abs(b)) and not same(a, b):
         raise Wrong("The sizes are right; leave the sign, it says which way the score moves.")
-    if any(same(a, g) for g in grads[:2] + grads[3:]):
+    if any(same(a, g) for g in grads[:k] + grads[k + 1 :]):
         raise Wrong("That is the gradient of another class. Classes are counted from 0.")
-    if same(a * 2, b):
-        raise Wrong("Half of it: an average over samples. Each sample's score is a question of its own.")
+    if len(x) > 1 and same(a * len(x), b):
+        raise Wrong(f"Divided by {len(x)}: an average over samples. Each sample's score is a question of its own.")
     if not same(a, b, 1e-4):
         raise Wrong("This is not the gradient of score k. The upstream gradient has the shape of the scores.")
 
@@ -77,6 +84,9 @@ def residual(names: Namespace) -> None:
         ],
     }
     judge_layer(found(names, "MyResidual")(inner), normal(4, 3), like=lambda x: x + inner(x), mistakes=mistakes)
+    deeper = Sequential(Linear(2, 6), Tanh(), Linear(6, 2), LayerNorm(2))
+    judge_layer(found(names, "MyResidual")(deeper), normal(1, 2), like=lambda x: x + deeper(x))
+    judge_layer(found(names, "MyResidual")(Tanh()), normal(2, 3, 2), like=lambda x: x + mx.tanh(x))
 
 
 @exercise(
@@ -92,28 +102,38 @@ import mlx.core as mx
 def softmax_jacobian(y):
     raise NotImplementedError("your turn")
 ''',
+    points=2,
 )
 def softmax_jacobian(names: Namespace) -> None:
-    x = normal(4)
-    y = np.exp(x) / np.exp(x).sum()
-    numeric = np.zeros((4, 4))
-    for j in range(4):
-        e = np.eye(4)[j] * 1e-6
-        up, down = np.exp(x + e), np.exp(x - e)
-        numeric[:, j] = (up / up.sum() - down / down.sum()) / 2e-6
-    a = np.array(found(names, "softmax_jacobian")(mx.array(y.astype(np.float32))))
-    if a.shape == (4,):
-        raise Wrong("That is one number for each output. Each of 4 outputs depends on each of 4 inputs: 16 numbers.")
-    if a.shape != (4, 4):
-        raise Wrong(f"Expected shape (4, 4), got {a.shape}.")
+    for classes in (4, 2, 7):
+        x = normal(classes)
+        y = np.exp(x) / np.exp(x).sum()
+        numeric = np.zeros((classes, classes))
+        for j in range(classes):
+            e = np.eye(classes)[j] * 1e-6
+            up, down = np.exp(x + e), np.exp(x - e)
+            numeric[:, j] = (up / up.sum() - down / down.sum()) / 2e-6
+        _judge_jacobian(as_array(call(names, "softmax_jacobian", mx.array(y.astype(np.float32)))), numeric, y)
+
+
+def _judge_jacobian(a: Array, numeric: Array, y: Array) -> None:
+    n = len(y)
+    if a.shape == (n,):
+        raise Wrong(f"One number for each output? Each of {n} outputs depends on each of {n} inputs: {n * n} numbers.")
+    if a.shape != (n, n):
+        raise Wrong(f"Expected shape {(n, n)}, got {a.shape}.")
+    finite(a, "The result")
     if same(a, np.diag(np.diag(numeric)), 1e-4):
         raise Wrong("The diagonal is right. If one input grows, what happens to the *other* outputs?")
     if same(a, numeric + np.outer(y, y), 1e-4):
         raise Wrong("The denominator depends on x, too: a term is missing everywhere.")
     if same(a, -numeric, 1e-4):
         raise Wrong("All signs are reversed.")
-    if not same(a, numeric, 1e-4):
-        raise Wrong("Each column must sum to 0, as the outputs always sum to 1; yours sum to " + str(a.sum(0).round(3)))
+    if same(a, numeric, 1e-4):
+        return
+    if same(a - np.diag(np.diag(a)), numeric - np.diag(np.diag(numeric)), 1e-4):
+        raise Wrong("Right but for the diagonal: how does an output move when its own input does?")
+    raise Wrong("Each column must sum to 0, as the outputs always sum to 1; yours sum to " + str(a.sum(0).round(3)))
 
 
 @exercise(
@@ -132,17 +152,22 @@ def to_channels_last(weight, channels, height, width):
 ''',
 )
 def to_channels_last(names: Namespace) -> None:
-    c, h, w = 2, 3, 4
-    weight, image = normal(5, c * h * w).astype(np.float32), normal(c, h, w, seed=1).astype(np.float32)
-    a = np.array(found(names, "to_channels_last")(mx.array(weight), c, h, w))
+    for outputs, c, h, w in ((5, 2, 3, 4), (1, 3, 2, 2), (4, 4, 1, 5)):
+        weight = normal(outputs, c * h * w).astype(np.float32)
+        a = as_array(call(names, "to_channels_last", mx.array(weight), c, h, w))
+        _judge_columns(a, weight, normal(c, h, w, seed=1))
+
+
+def _judge_columns(a: Array, weight: Array, image: Array) -> None:
     expected = weight @ image.reshape(-1)
     if a.shape != weight.shape:
         raise Wrong(f"The shape must stay {weight.shape}, got {a.shape}.")
     if same(a, weight):
         raise Wrong("Nothing has moved. A reshape alone does not change the order of numbers in memory.")
-    if same(a @ image.transpose(2, 1, 0).reshape(-1), expected):
+    right = weight.reshape(-1, *image.shape).transpose(0, 2, 3, 1).reshape(weight.shape)
+    if same(a @ image.transpose(2, 1, 0).reshape(-1), expected) and not same(a, right):
         raise Wrong("Rows and columns of the image are exchanged: (W, H, C) instead of (H, W, C).")
-    if not same(a @ image.transpose(1, 2, 0).reshape(-1), expected, 1e-4):
+    if not same(a @ image.transpose(1, 2, 0).reshape(-1), expected, 1e-4) or not same(a, right):
         raise Wrong("Not the right order. First give the columns their three axes back: in which order does PyTorch "
                     "store them?")  # fmt: skip
 
@@ -181,10 +206,14 @@ class MyBatchNorm(mf.Module):
         return z
 """
     + BACKWARD.format(saved="z, deviation"),
+    points=3,
 )
 def batchnorm(names: Namespace) -> None:
     x = normal(6, 3) * 2
-    judge_layer(found(names, "MyBatchNorm")(), x, mistakes={"input": _forgotten(x, 0)})
+    judge_layer(found(names, "MyBatchNorm")(), x, like=BatchNorm(3), mistakes={"input": _forgotten(x, 0)})
+    for samples, features in ((3, 1), (12, 2), (4, 4)):
+        x = 5 * normal(samples, features) + 3
+        judge_layer(found(names, "MyBatchNorm")(), x, mistakes={"input": _forgotten(x, 0)})
 
 
 @exercise(
@@ -203,9 +232,10 @@ class MyEmbedding(mf.Module):
         return self.weight.value[ids]
 """
     + BACKWARD.format(saved="ids"),
+    points=2,
 )
 def embedding(names: Namespace) -> None:
-    ids = np.array([1, 3, 1, 0, 1], dtype=np.int32)
+    ids = np.array([1, 3, 1, 0, 1, 3], dtype=np.int32)
 
     def last_only(a: Array, b: Array, u: Array) -> bool:
         kept = np.zeros_like(b)
@@ -219,7 +249,11 @@ def embedding(names: Namespace) -> None:
         (last_only, "A row that was used several times keeps only its last gradient. All uses add up."),
         (averaged, "A row that was used several times gets the mean of its gradients. It is the sum."),
     ]
-    judge_layer(found(names, "MyEmbedding")(5, 2), ids, mistakes={"weight": mistakes})
+    module, reference = found(names, "MyEmbedding")(5, 2), Embedding(5, 2)
+    reference.weight = module.weight
+    judge_layer(module, ids, like=reference, mistakes={"weight": mistakes})
+    for count, size, some in ((2, 3, [1]), (4, 1, [3, 3, 3, 3, 3]), (3, 3, [2, 0, 1])):
+        judge_layer(found(names, "MyEmbedding")(count, size), np.array(some, dtype=np.int32))
 
 
 @exercise(
@@ -237,6 +271,7 @@ class MyLayerNorm(mf.Module):
         return z
 """
     + BACKWARD.format(saved="z, deviation"),
+    points=3,
 )
 def layernorm(names: Namespace) -> None:
     x = normal(4, 5) * 2
@@ -245,4 +280,7 @@ def layernorm(names: Namespace) -> None:
         lambda a, b, u: same(a, (u - u.mean(axis=0) - z * (u * z).mean(axis=0)) / s),
         "The means run over the batch; here they run over the features of one sample.",
     )
-    judge_layer(found(names, "MyLayerNorm")(), x, mistakes={"input": [*_forgotten(x, 1), over_batch]})
+    mistakes = {"input": [*_forgotten(x, 1), over_batch]}
+    judge_layer(found(names, "MyLayerNorm")(), x, like=LayerNorm(5), mistakes=mistakes)
+    for shape in ((1, 6), (3, 2), (2, 3, 4)):
+        judge_layer(found(names, "MyLayerNorm")(), 5 * normal(*shape) + 3)

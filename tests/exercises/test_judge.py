@@ -1,43 +1,29 @@
 """Exercises: a blank fails, the right answer passes, and every classic mistake gets its own hint."""
 
 import re
-import textwrap
 
 import pytest
-from exercise_answers import ANSWERS
+from exercise_answers import ANSWERS, examined, filled
+from exercise_spellings import RIGHT
+from exercise_spellings import WRONG as LOOKS_RIGHT
 
 from miniframe import exercises
 
-exercises.get("1.1")
-
-
 NUMBERS = list(exercises.CATALOGUE)
-BLANK = re.compile(r"^( *)raise NotImplementedError.*$|^OR = .*\nNAND = .*$", re.MULTILINE)
 WRONG = [(number, hint) for number, answers in ANSWERS.items() for hint in answers.wrong]
 
 
-def filled(number, answer):
-    """The stub with its blank replaced. A pair (part, instead) changes the right answer."""
-    right = ANSWERS[number].right
-    if isinstance(answer, tuple):
-        part, instead = answer
-        assert part in right + "\n"
-        answer = (right + "\n").replace(part, instead).rstrip("\n")
-    stub = exercises.CATALOGUE[number].stub
-    blank = BLANK.search(stub)
-    return stub[: blank.start()] + textwrap.indent(answer, blank[1] or "") + stub[blank.end() :]
-
-
 def checked(number, folder, text):
-    (folder / f"exercise_{number.replace('.', '_')}.py").write_text(text)
-    return exercises.check(number, folder)
+    """The hint; None for a right answer."""
+    verdict = examined(number, folder, text)
+    assert verdict.right == (verdict.hint == "")
+    return verdict.hint or None
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_blank_fails_and_the_right_answer_passes(number, tmp_path):
     path = exercises.start(number, tmp_path)
-    assert "Not written yet" in exercises.check(number, tmp_path)
-    compile(path.read_text(), "stub", "exec")
+    assert "Not written yet" in checked(number, tmp_path, path.read_text())
     assert checked(number, tmp_path, filled(number, ANSWERS[number].right)) is None
 
 
@@ -47,6 +33,24 @@ def test_a_classic_mistake_gets_its_own_hint(number, hint, tmp_path):
     assert said is not None and hint in said, said
     others = [other for other in ANSWERS[number].wrong if other != hint and other in said]
     assert not others, f"{said!r} is also the hint for {others}"
+
+
+@pytest.mark.parametrize(("number", "answer"), [(n, answer) for n, answers in RIGHT.items() for answer in answers])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_right_answer_may_be_spelt_in_many_ways(number, answer, seed, tmp_path):
+    assert examined(number, tmp_path, with_numpy(filled(number, answer)), seed).hint == ""
+
+
+@pytest.mark.parametrize(("number", "answer", "hint"), LOOKS_RIGHT)
+def test_what_looks_right_at_first_sight_is_refused_with_its_own_hint(number, answer, hint, tmp_path):
+    said = examined(number, tmp_path, with_numpy(filled(number, answer)))
+    assert said.status == "wrong" and hint in said.hint, said.hint
+
+
+def with_numpy(text):
+    """The answer's file, in which a learner has imported NumPy, too."""
+    head, quotes, rest = text.partition('"""\n')
+    return f"{head}{quotes}import mlx.core as mx\nimport numpy as np\n{rest}"
 
 
 def test_errors_in_the_learners_file_name_the_line(tmp_path):
