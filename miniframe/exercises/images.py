@@ -75,6 +75,7 @@ class MyConv2d(mf.Module):
 """
     + BACKWARD.format(saved="x"),
     points=4,
+    forbidden=("Conv2d", "conv_general"),
 )
 def conv2d(names: Namespace) -> None:
     module = found(names, "MyConv2d")(2, 3, 3)
@@ -138,6 +139,7 @@ class MyMaxPool(mf.Module):
 """
     + BACKWARD.format(saved="x, y"),
     points=2,
+    forbidden=("MaxPool2d",),
 )
 def maxpool(names: Namespace) -> None:
 

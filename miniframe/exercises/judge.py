@@ -58,27 +58,9 @@ def multiple(a: Array, b: Array) -> float | None:
     return k if abs(k) > 1e-9 and same(a, k * b) else None
 
 
-def diagnose(name: str, a: Array, b: Array, upstream: Array, batch: int, mistakes: Sequence[Mistake] = ()) -> str:
-    """A sentence about what a wrong gradient looks like; empty if it looks like nothing known."""
-    for recognised, hint in mistakes:
-        if recognised(a, b, upstream):
-            return hint
-    k = multiple(a, b)
-    if not np.isfinite(a).all():
-        return f"The gradient of {name} contains NaN or infinity: a division by 0, or a logarithm of 0?"
-    if not np.any(a):
-        return f"The gradient of {name} is zero everywhere."
-    if k is not None and abs(k + 1) < 1e-5:
-        return f"The gradient of {name} has the wrong sign everywhere."
-    if k is not None and batch > 1 and abs(k * batch - 1) < 1e-4:
-        return f"The gradient of {name} is divided by the batch size {batch}. Only the loss knows about averaging."
-    if k is not None:
-        return f"The gradient of {name} is {k:.4g} times what it should be, everywhere: a constant factor is off."
-    if name.startswith("input") and same(a, upstream):
-        return f"The gradient of {name} is grad_output itself: the local derivative is missing."
-    if a.shape == upstream.shape and same(a * upstream, b):
-        return f"The gradient of {name} is the local derivative alone. Backward receives grad_output for a reason."
-    return ""
+def specific_hint(a: Array, b: Array, upstream: Array, mistakes: Sequence[Mistake]) -> str:
+    """The hint of the first mistake that is recognised, or nothing."""
+    return next((hint for recognised, hint in mistakes if recognised(a, b, upstream)), "")
 
 
 def judge_layer(
@@ -110,16 +92,18 @@ def judge_layer(
     (weights,) = random_upstream(0, [output.shape])
     for row in sorted(report.rows, key=lambda row: row.name.startswith("input")):
         if not row.passed:
-            raise Wrong(_hint(row, weights, output.shape[0], (mistakes or {}).get(row.name, ())))
+            raise Wrong(_hint(row, weights, (mistakes or {}).get(row.name, ())))
 
 
-def _hint(row: Row, weights: Array, batch: int, specific: Sequence[Mistake]) -> str:
-    hint = diagnose(row.name, row.by_hand, row.numeric, weights, batch, specific)
-    if not hint:
-        hint = f"The gradient of {row.name} disagrees with the differences."
-        if row.diagnosis and not row.diagnosis.startswith(NO_PATTERN):
-            hint = f"The gradient of {row.name} is wrong: {row.diagnosis}."
+def _hint(row: Row, weights: Array, specific: Sequence[Mistake]) -> str:
+    """The exercise's own hint, else that of check_gradients, in whose table all the general mistakes stand."""
+    hint = specific_hint(row.by_hand, row.numeric, weights, specific)
+    if not hint and row.name.startswith("input") and same(row.by_hand, weights):
+        hint = f"The gradient of {row.name} is grad_output itself: the local derivative is missing."
+    if not hint and row.diagnosis and not row.diagnosis.startswith(NO_PATTERN):
+        hint = f"The gradient of {row.name} is wrong. {row.diagnosis[0].upper()}{row.diagnosis[1:]}."
     at = row.worst
+    hint = hint or f"The gradient of {row.name} disagrees with the differences."
     return f"{hint}\nAt {at} your backward says {row.by_hand[at]:.6g}, the differences say {row.numeric[at]:.6g}."
 
 
@@ -204,9 +188,17 @@ def judge_gradient(
             b[index] = (float(function(x + step, *inputs[1:])) - float(function(x - step, *inputs[1:]))) / (2 * h)
     if not same(a, b, 1e-5):
         at = np.unravel_index(int(np.argmax(abs(a - b))), a.shape)
-        hint = diagnose(what, a, b, np.ones_like(b), x.shape[0], mistakes)
+        hint = specific_hint(a, b, np.ones_like(b), mistakes) or _factor(a, b)
         hint = hint or f"The gradient with respect to {what} disagrees with the differences."
         raise Wrong(f"{hint}\nAt {tuple(map(int, at))} you say {a[at]:.6g}, the differences say {b[at]:.6g}.")
+
+
+def _factor(a: Array, b: Array) -> str:
+    """Words for a gradient that is a multiple of the right one."""
+    if not np.any(a):
+        return "The gradient is zero everywhere."
+    k = multiple(a, b)
+    return "" if k is None else f"The gradient is {k:.4g} times what it should be, everywhere."
 
 
 def arguments(function: Any) -> list[str]:

@@ -39,6 +39,7 @@ class MySigmoid(mf.Module):
         return y
 """
     + BACKWARD.format(saved="y"),
+    forbidden=("Sigmoid",),
 )
 def sigmoid(names: Namespace) -> None:
     x = normal(4, 3)
@@ -111,6 +112,7 @@ class MyLinear(mf.Module):
 """
     + BACKWARD.format(saved="x"),
     points=2,
+    forbidden=("Linear",),
 )
 def linear(names: Namespace) -> None:
     module = found(names, "MyLinear")(3, 4)
@@ -154,6 +156,7 @@ class MyReLU(mf.Module):
         return mx.maximum(x, 0)
 """
     + BACKWARD.format(saved="x"),
+    forbidden=("ReLU", "relu"),
 )
 def relu(names: Namespace) -> None:
     x = normal(5, 4)
@@ -193,6 +196,7 @@ class MyTanh(mf.Module):
         return y
 """
     + BACKWARD.format(saved="y"),
+    forbidden=("Tanh",),
 )
 def tanh(names: Namespace) -> None:
     x = normal(4, 3)
@@ -228,6 +232,7 @@ class MyDropout(mf.Module):
         return x * mask
 """
     + BACKWARD.format(saved="mask"),
+    forbidden=("Dropout",),
 )
 def dropout(names: Namespace) -> None:
     p = 0.25

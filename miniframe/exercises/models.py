@@ -8,7 +8,7 @@ import numpy as np
 from ..core.sequential import Sequential
 from ..layers import BatchNorm, Embedding, LayerNorm, Linear, Tanh
 from .calls import as_array, call, finite
-from .exercise import Namespace, Wrong, exercise
+from .exercise import DERIVATIVES, Namespace, Wrong, exercise
 from .judge import Array, found, judge_layer, normal, same
 from .layers import BACKWARD, HEAD
 
@@ -103,6 +103,7 @@ def softmax_jacobian(y):
     raise NotImplementedError("your turn")
 ''',
     points=2,
+    forbidden=("Softmax", *DERIVATIVES),
 )
 def softmax_jacobian(names: Namespace) -> None:
     for classes in (4, 2, 7):
@@ -207,6 +208,7 @@ class MyBatchNorm(mf.Module):
 """
     + BACKWARD.format(saved="z, deviation"),
     points=3,
+    forbidden=("BatchNorm",),
 )
 def batchnorm(names: Namespace) -> None:
     x = normal(6, 3) * 2
@@ -233,6 +235,7 @@ class MyEmbedding(mf.Module):
 """
     + BACKWARD.format(saved="ids"),
     points=2,
+    forbidden=("Embedding",),
 )
 def embedding(names: Namespace) -> None:
     ids = np.array([1, 3, 1, 0, 1, 3], dtype=np.int32)
@@ -272,6 +275,7 @@ class MyLayerNorm(mf.Module):
 """
     + BACKWARD.format(saved="z, deviation"),
     points=3,
+    forbidden=("LayerNorm", "layer_norm"),
 )
 def layernorm(names: Namespace) -> None:
     x = normal(4, 5) * 2

@@ -26,6 +26,7 @@ Return the new (w, v); do not change the arrays you were given.
 def momentum_step(w, g, v, lr, momentum):
     raise NotImplementedError("your turn")
 ''',
+    forbidden=("SGD",),
 )
 def momentum_step(names: Namespace) -> None:
     w, g, v = mx.array([1.0, 2.0]), mx.array([0.5, -1.0]), mx.array([1.0, 1.0])
@@ -69,6 +70,7 @@ def adam_step(w, g, m, v, t, lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8):
     raise NotImplementedError("your turn")
 ''',
     points=2,
+    forbidden=("Adam", "AdamW"),
 )
 def adam_step(names: Namespace) -> None:
     def step(*given: Any, **options: Any) -> Any:
@@ -140,6 +142,7 @@ import math
 def cosine(step, steps, lr):
     raise NotImplementedError("your turn")
 ''',
+    forbidden=("schedules", "cosine_decay"),
 )
 def cosine(names: Namespace) -> None:
     values = [as_number(call(names, "cosine", step, 100, 0.2)) for step in (0, 25, 50, 75, 100)]

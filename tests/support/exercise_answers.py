@@ -74,10 +74,10 @@ ANSWERS = {
         {
             "belongs to tanh": "return grad_output * (1 - y * y)",
             "Half of it": "return grad_output * y",
-            "local derivative alone": "return y * (1 - y)",
+            "pstream gradient": "return y * (1 - y)",
             "grad_output itself": "return grad_output",
-            "wrong sign": "return grad_output * y * (y - 1)",
-            "divided by the batch size": "return grad_output * y * (1 - y) / len(y)",
+            "Sign": "return grad_output * y * (y - 1)",
+            "which is the batch size": "return grad_output * y * (1 - y) / len(y)",
             "returned None": "grad_output * y * (1 - y)",
         },
     ),
@@ -115,10 +115,10 @@ return grad_output @ self.weight.value""",
             "Matrices in the wrong order": """self.weight.accumulate(grad_output.T @ x)
 self.bias.accumulate(grad_output.sum(axis=0))
 return grad_output @ self.weight.value.T""",
-            "weight is divided by the batch size": """self.weight.accumulate(grad_output.T @ x / len(x))
+            "weight is wrong. Constant ratio: 5 times too small": """self.weight.accumulate(grad_output.T @ x / len(x))
 self.bias.accumulate(grad_output.sum(axis=0))
 return grad_output @ self.weight.value""",
-            "bias is divided by the batch size": """self.weight.accumulate(grad_output.T @ x)
+            "bias is wrong. Constant ratio: 5 times too small": """self.weight.accumulate(grad_output.T @ x)
 self.bias.accumulate(grad_output.mean(axis=0))
 return grad_output @ self.weight.value""",
             "yours replaces it": """self.weight.grad = grad_output.T @ x
@@ -145,7 +145,7 @@ return grad_output @ (w.T if w.shape[0] == w.shape[1] else w)""",
             "multiplied by y": "return grad_output * mx.maximum(x, 0)",
             "multiplied by x": "return grad_output * x",
             "wrong way round": "return grad_output * (x < 0)",
-            "local derivative alone": "return (x > 0).astype(x.dtype)",
+            "pstream gradient": "return (x > 0).astype(x.dtype)",
             "grad_output itself": "return grad_output",
             "changes what forward saved": "x *= 0.5\nreturn grad_output * (x > 0.1)",
             "changed grad_output in place": "grad_output *= (x > 0)\nreturn grad_output",
@@ -158,7 +158,7 @@ return grad_output @ (w.T if w.shape[0] == w.shape[1] else w)""",
             "no second tanh": "return grad_output * (1 - mx.tanh(y) ** 2)",
             "Look at the powers": "return grad_output * (1 - y)",
             "A sign": "return grad_output * (1 + y * y)",
-            "local derivative alone": "return 1 - y * y",
+            "pstream gradient": "return 1 - y * y",
         },
     ),
     "4.4": Answers(

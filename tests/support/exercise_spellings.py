@@ -141,6 +141,8 @@ WRONG = [
     ("2.2", "return mx.vjp(mx.sigmoid, [mx.log(y / (1 - y))], [grad_output])[1][0]", FORBIDDEN),
     ("2.2", "return 0.5", "returned a float where an array is needed"),
     ("2.2", "return grad_output * y * (1 - y) / mx.zeros_like(y)", "NaN or infinity"),
+    ("4.2", "relu = mf.ReLU()\nrelu(x)\nreturn relu.backward(grad_output)", FORBIDDEN),
+    ("8.2", "return mf.jacobian(mf.Softmax(), mx.log(y)[None]).reshape(len(y), len(y))", FORBIDDEN),
     ("3.1", "return grad_output / y, -grad_output * x / (y * y * abs(y)) * abs(y) * mx.sign(y)",
      "The gradient of input 1 disagrees"),
     ("3.2", "(f(x + h) - f(x - h)) / (2 * h)", RETURN),
