@@ -102,7 +102,7 @@ def _say(found: list[Verdict], several: bool) -> None:
         if verdict.printed.strip():
             lines = verdict.printed.strip("\n").split("\n")
             more = [f"... and {len(lines) - 20} lines more"] if len(lines) > 20 else []
-            print(f"{verdict.number} printed:", *(f"  {line}" for line in lines[:20] + more), sep="\n")
+            print(f"{verdict.number} printed:", *(f"  {line[:200]}" for line in lines[:20] + more), sep="\n")
         if verdict.right:
             print(f"{verdict.number} is right.")
         elif verdict.status == "wrong":
@@ -126,7 +126,7 @@ def _status(found: list[Verdict], several: bool) -> int:
 def _grade(options: argparse.Namespace) -> None:
     if not Path(options.folder).is_dir():
         raise ValueError(f"{options.folder} is no folder")
-    numbers = [get(number).number for number in options.only or CATALOGUE]
+    numbers = [get(number).number for number in dict.fromkeys(options.only or CATALOGUE)]
     of, graded = progress.points(numbers), []
     for student, found in grading.grade(
         options.folder, numbers, options.seed, options.seconds, int(options.memory * 2**30)

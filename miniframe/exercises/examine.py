@@ -14,6 +14,7 @@ from . import judge
 from .exercise import Exercise, Namespace, Verdict, Wrong
 from .slips import in_words, place, refuse
 
+UNWRITTEN = "Not written yet: replace the line with NotImplementedError by your answer."
 TOO_MUCH_MEMORY = "It asks for more memory than a check may use. Is an array much larger than its formula needs?"
 
 
@@ -45,9 +46,10 @@ def _verdict(number: str, error: BaseException, path: Path) -> Verdict:
     if isinstance(error, Wrong):
         return Verdict(number, "wrong", str(error))
     if isinstance(error, NotImplementedError):
-        return Verdict(number, "wrong", "Not written yet: replace the line with NotImplementedError by your answer.")
+        return Verdict(number, "wrong", UNWRITTEN)
     if isinstance(error, SyntaxError):
-        return Verdict(number, "not run", f"Python cannot read line {error.lineno}: {error.msg}.")
+        where = path.name if error.lineno is None else f"line {error.lineno}"
+        return Verdict(number, "not run", f"Python cannot read {where}: {error.msg}.")
     if isinstance(error, (UnicodeDecodeError, OSError)) and not place(error, path):
         return Verdict(number, "not run", f"{path.name} cannot be read: {error}")
     if isinstance(error, MemoryError) or "[malloc" in str(error) or "Unable to allocate" in str(error):

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+import mlx.core as mx
+
 from .catalogue import get
 from .examine import examine, search_in
 
@@ -32,6 +34,7 @@ def main(job: dict[str, Any]) -> NoReturn:
             os._exit(0)
         os.write(fd, f"\n{token} {json.dumps(message)}\n".encode())
 
+    mx.set_default_device(mx.cpu)  # the same numbers on every machine
     faulthandler.enable(fd)
     _limit_memory(job["memory"], report)
     for index, (number, file) in enumerate(job["answers"]):

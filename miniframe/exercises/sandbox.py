@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .examine import TOO_MUCH_MEMORY
+from .examine import TOO_MUCH_MEMORY, UNWRITTEN
 from .exercise import Verdict
 
 SECONDS = 10.0
@@ -37,11 +37,22 @@ _CODE = (
 def judge_files(
     answers: Sequence[Answer], seconds: float = SECONDS, memory: int = MEMORY, seed: int = 0
 ) -> list[Verdict]:
-    """A verdict for each answer. They share a process; when it ends early, the rest get another."""
+    """A verdict for each answer.
+
+    They share a process, until one of them ends it. An answer that was not the first in its process and was not found
+    right is judged again in one of its own: an earlier answer may have changed something.
+    """
+
+    def judged(some: Sequence[Answer]) -> list[Verdict]:
+        return _Process(some, seconds, memory, seed).verdicts()
+
     verdicts: list[Verdict] = []
     while len(verdicts) < len(answers):
         rest = answers[len(verdicts) :]
-        verdicts += _Process(rest, seconds, memory, seed).verdicts()
+        found = judged(rest)
+        verdicts.append(found[0])
+        for answer, verdict in zip(rest[1:], found[1:]):
+            verdicts.append(verdict if verdict.right or verdict.hint == UNWRITTEN else judged([answer])[0])
     return verdicts
 
 

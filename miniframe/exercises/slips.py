@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .exercise import Wrong
 
+LONGEST = 300  # characters of an error that are shown
 USE_VALUE = "A Parameter is not an array: its numbers are in .value, as in self.weight.value."
 SLIPS: tuple[tuple[str, str], ...] = (  # (what the error says, what it means); the first that fits counts
     (r"__i?r?add__.*NoneType|\+=?: 'NoneType'", "A gradient is None until something is put there, so nothing can be "
@@ -31,6 +32,7 @@ def in_words(error: BaseException, path: Path) -> str:
     """An error of the learner's code: the line, what was raised (without MLX's lists of overloads), what it means."""
     raw = " ".join(str(error).split())
     said = str(error).split("\n")[0].removesuffix(" The following argument types are supported:")
+    said = said if len(said) <= LONGEST else said[:LONGEST] + " ..."
     where = place(error, path)
     hint = next((words for pattern, words in SLIPS if re.search(pattern, raw)), "")
     dot = "" if said.endswith((".", "!", "?")) else "."

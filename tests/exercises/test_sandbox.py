@@ -103,6 +103,34 @@ def test_answers_after_one_that_ends_the_process_are_judged_too(tmp_path):
     assert [verdict.number for verdict in found] == list(texts)
 
 
+def test_an_answer_does_not_answer_for_what_an_earlier_one_has_changed(tmp_path):
+    spoilt = "import mlx.core as mx\nimport numpy as np\nnp.random = None\nmx.maximum = None\n"
+    texts = {"1.1": spoilt, "4.1": "raise NotImplementedError", "4.2": RIGHT}
+    found = judge_files([(number, written(number, tmp_path, text)) for number, text in texts.items()])
+    assert [verdict.status for verdict in found] == ["wrong", "wrong", "right"]
+
+
+def test_answers_are_judged_on_the_cpu_and_from_their_own_folder(tmp_path):
+    verdict = judged(tmp_path, "print(mx.default_device(), os.getcwd())\nreturn 0.0")
+    assert verdict.printed.splitlines()[0] == f"Device(cpu, 0) {tmp_path}"
+
+
+def test_an_unending_output_is_cut(tmp_path):
+    verdict = judged(tmp_path, "while True:\n    print('x' * 1000)", seconds=1.0)
+    assert verdict.status == "not run" and "longer than 1 seconds" in verdict.hint
+    assert 100_000 < len(verdict.printed) <= 1 << 20
+
+
+def test_what_cannot_be_read_is_not_run_and_what_is_long_is_cut(tmp_path):
+    path = written("3.2", tmp_path, "")
+    for content, words in ((b"x = '\xff'", "cannot be read"), (b"\0", "null bytes")):
+        path.write_bytes(content)
+        (verdict,) = judge_files([("3.2", path)])
+        assert verdict.status == "not run" and words in verdict.hint and "None" not in verdict.hint
+    verdict = judged(tmp_path, "raise ValueError('x' * 10_000)")
+    assert verdict.status == "wrong" and len(verdict.hint) < 400
+
+
 def test_an_answer_may_import_what_lies_beside_it_but_not_replace_a_module_of_python(tmp_path):
     (tmp_path / "helper.py").write_text("def half(x):\n    return x / 2\n")
     (tmp_path / "json.py").write_text("raise SystemExit\n")
