@@ -61,6 +61,7 @@ class _Process:
 
     def __init__(self, answers: Sequence[Answer], seconds: float, memory: int, seed: int) -> None:
         self.answers, self.seconds, self.token = answers, seconds, secrets.token_hex(16)
+        self.mark = f"MINIFRAME_ANSWERS={secrets.token_hex(16)}"  # in the environment of all that the process starts
         self.lines: queue.Queue[str] = queue.Queue()
         self.printed = bytearray()
         self.trace: list[str] = []
@@ -78,6 +79,7 @@ class _Process:
             pass_fds=(theirs,),
             cwd=answers[0][1].resolve().parent,
             start_new_session=True,
+            env=os.environ | dict([self.mark.split("=")]),
         )
         os.close(theirs)
         self.readers = [
@@ -144,10 +146,23 @@ class _Process:
         return f" It was in line {own[0].split('line ')[1].split()[0]} of {path.name}." if own else ""
 
     def _kill(self) -> None:
-        """The process, and every process that it left in its group."""
+        """The process, its group, and (where /proc shows them) all that have left the group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        while pids := self._escaped():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+    def _escaped(self) -> list[int]:
+        pids = []
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if self.mark.encode() in environment.read_bytes():
+                    pids.append(int(environment.parent.name))
+        return pids
 
     def _read_lines(self, results: int) -> None:
         with os.fdopen(results, "rb") as lines:

@@ -75,13 +75,16 @@ return 0.0"""
     assert shown.right and shown.printed == "hello\n"
 
 
-def test_processes_that_an_answer_leaves_behind_are_ended(tmp_path):
+@pytest.mark.parametrize("leave", ["pass", "os.setsid()"], ids=["in its group", "in a session of its own"])
+def test_processes_that_an_answer_leaves_behind_are_ended(leave, tmp_path):
     mark = tmp_path / "alive"
     body = f"""for _ in range(3):
     if os.fork() == 0:
+        {leave}
         while True:
             open({str(mark)!r}, "a").write(".")
             time.sleep(0.05)
+time.sleep(0.2)
 return 0.0"""
     assert judged(tmp_path, body).status == "wrong"
     time.sleep(0.3)
