@@ -2,7 +2,7 @@
 
 import sys as _sys
 
-from . import datasets, explain, interop, losses, models, optimizers, plots
+from . import datasets, explain, functional, interop, losses, models, optimizers, plots
 from .backend import distributed
 from .backend.distributed import DistributedError
 from .backend.machine import prepare as _prepare
@@ -106,8 +106,8 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     # files
     "load", "register",
     # a module for each of these
-    "datasets", "distributed", "explain", "initializers", "interop", "losses", "metrics", "models", "optimizers",
-    "plots", "random", "schedules",
+    "datasets", "distributed", "explain", "functional", "initializers", "interop", "losses", "metrics", "models",
+    "optimizers", "plots", "random", "schedules",
     "__version__",
 ]  # fmt: skip
 

@@ -53,9 +53,18 @@ def test_public_functions_are_imported_from_those_modules():
 
 def test_the_classes_that_are_taught_something_are_known():
     names = {verb.cls.__name__ for verb in VERBS}
-    assert names == {"Module", "Sequential", "Graph", "Node", "Schedule", "FlightRecorder", "Picture"}
+    assert names == {
+        "Module",
+        "Sequential",
+        "Graph",
+        "Expression",
+        "Parameter",
+        "Schedule",
+        "FlightRecorder",
+        "Picture",
+    }
     listed = {(verb.cls.__name__, verb.name) for verb in VERBS}
-    assert {("Module", "fit"), ("Graph", "insert"), ("Node", "sum"), ("Picture", "save")} <= listed
+    assert {("Module", "fit"), ("Graph", "insert"), ("Expression", "sum"), ("Picture", "save")} <= listed
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: f"{verb.cls.__name__}.{verb.name}")

@@ -78,18 +78,15 @@ def _table() -> dict[str, Function]:
         y = F.conv2d(x, weight, own.get("bias"), window.stride, 0, window.dilation, layer.groups)
         return y.permute(0, 2, 3, 1)
 
+    same = ("Exp", "Log", "Sqrt", "Abs", "Square", "Sin", "Cos", "Sigmoid", "Tanh")
     simple: dict[str, Callable[[Any], Any]] = {
+        **{name: getattr(torch, name.lower()) for name in same},
         "Identity": lambda x: x * 1,
         "ReLU": torch.relu,
-        "Sigmoid": torch.sigmoid,
-        "Tanh": torch.tanh,
         "Softplus": F.softplus,
         "SiLU": F.silu,
         "GELU": F.gelu,
         "Flatten": lambda x: x.reshape(x.shape[0], -1),
-        "Exp": torch.exp,
-        "Log": torch.log,
-        "Sqrt": torch.sqrt,
         "Negate": torch.neg,
         "GlobalAvgPool2d": lambda x: x.mean(dim=(1, 2)),
         "Dropout": lambda x: x * 1,
@@ -110,6 +107,7 @@ def _table() -> dict[str, Function]:
         "NLLLoss": F.nll_loss,
     }
     table: dict[str, Function] = {
+        "Learned": lambda layer, own: own["parameter"],
         "Linear": lambda layer, own, x: F.linear(x, own["weight"], own.get("bias")),
         "Conv2d": conv2d,
         "LeakyReLU": lambda layer, own, x: F.leaky_relu(x, layer.slope),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import mlx.core as mx
 
 from .arrays import as_array
+from .expression import Expression
 
 
 class _Empty:
@@ -64,11 +65,14 @@ class User(Protocol):
         """Another backward adds to a gradient that a step has already used."""
 
 
-class Parameter(Buffer):
+class Parameter(Expression, Buffer):
     """An array that is learned, and the gradient of the loss with respect to it.
 
     ``value`` and ``grad`` always have the same shape. ``grad`` is None before the first backward and after
     ``zero_grad``; every backward adds to it. A frozen parameter (``trainable = False``) receives no gradient.
+
+    A model that only composes may use its parameters in its forward, ``x @ self.table + self.shift``: there they are
+    recorded as nodes (learned.py) and receive their gradients. Anywhere else such an expression is an array.
 
     >>> p = Parameter(mx.zeros((2, 3)))
     >>> p.accumulate(mx.ones((2, 3)))
@@ -85,6 +89,20 @@ class Parameter(Buffer):
         self.trainable = trainable
         self.used_by: User | None = None  # the optimizer that has made a step with this gradient
 
+    @property
+    def dtype(self) -> mx.Dtype:
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._value.ndim
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __bool__(self) -> bool:
+        return True  # whatever its numbers are: ``if self.bias`` asks whether there is one
+
     def accumulate(self, grad: mx.array) -> None:
         """Add ``grad`` to the gradient; called by a layer's ``backward``, once for every use of the parameter."""
         if not self.trainable:
@@ -99,6 +117,12 @@ class Parameter(Buffer):
                 self.used_by.gradients_not_zeroed()
             self.grad = self.grad + grad
         self.used_by = None
+
+    if TYPE_CHECKING:  # taught by learned.py
+
+        def node(self) -> Any: ...
+        def __mlx_array__(self) -> mx.array: ...
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
 
 
 def values_of(cells: Iterable[Buffer]) -> list[mx.array]:

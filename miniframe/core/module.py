@@ -6,6 +6,7 @@ Parameter and Buffer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ import mlx.core as mx
 from .arrays import as_array
 from .cells import EMPTY, Buffer, Parameter
 from .node import Node
-from .tape import backward_through, call_on_nodes, forward_recorded, tape
+from .tape import backward_through, call_on_nodes, composing, forward_recorded, tape
 from .words import numbered
 
 if TYPE_CHECKING:  # for the list of verbs at the end of Module
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # for the list of verbs at the end of Module
     from ..saving import weights as _weights
     from ..training import evaluation as _evaluate
     from ..training import fit as _fit
+    from . import parts as _parts
 
 M = TypeVar("M", bound="Module")
 
@@ -33,7 +35,8 @@ class Module:
 
     Write ``forward(x)`` and, directly below it, ``backward(grad_output)``, which adds to the gradients of the
     parameters and returns the gradient with respect to the input (a tuple for several inputs). What backward needs,
-    forward puts in the one slot ``self.saved``. A module that only composes other modules needs no backward.
+    forward puts in the one slot ``self.saved``. A module that only composes other modules, operations and parameters of
+    its own (``self.fc(x) * self.scale``) needs no backward.
 
     Parameters, buffers and inner modules are found by looking at the attributes (also inside lists, tuples and
     dicts), so there is nothing to register and no ``super().__init__()`` to call. Names that start with an
@@ -63,7 +66,6 @@ class Module:
     _given_name: str | None = None
     samples_apart: bool = False  # True: no sample sees another; holds for the class that says so, not for subclasses
     stop_training: bool = False  # a callback sets it to end fit after the current batch
-    _looked_through: bool = False  # whether the tape has found its parameters to be in reach
     _saved: Any = EMPTY  # for core's own files, which come here for every call; others use ``saved`` and ``kept``
 
     # ---------------------------------------------------------------- the pair of maps
@@ -103,24 +105,23 @@ class Module:
         for x in inputs:
             if type(x) is not mx.array:
                 return call_on_nodes(self, inputs) if type(x) is Node else self._call_with(inputs)
-        if not tape.on:
-            output = self.forward(*inputs)
-            self._saved = EMPTY
-            return output
         if self.composes():
             return forward_recorded(self, inputs)
-        return self.forward(*inputs)
+        output = self.forward(*inputs)
+        if not tape.on:
+            self._saved = EMPTY
+        return output
 
     def _call_with(self, inputs: tuple[Any, ...]) -> Any:
         """The call for inputs that are not all arrays: nodes are recorded, anything else is made an array."""
         for x in inputs:
             if isinstance(x, Node):
                 return call_on_nodes(self, inputs)
-        return self(*[as_array(x, where=self.title()) for x in inputs])
-
-    def part(self, index: int) -> Module:
-        """The layer that takes output number ``index`` out of the tuple that this one returns."""
-        return Part(index)
+        learned = any(isinstance(x, Parameter) for x in inputs)
+        if learned and composing(sys._getframe(2)) is not None:
+            return call_on_nodes(self, inputs)
+        where = self.title()
+        return self(*[x.value if isinstance(x, Buffer) else as_array(x, where=where) for x in inputs])
 
     # ---------------------------------------------------------------- what is inside
 
@@ -249,29 +250,9 @@ class Module:
         save_weights = _weights.save_weights
         load_weights = _weights.load_weights
         export = _export.export
+        part = _parts.part
         _evaluation: Any  # the loss and the metrics of the last fit
         _last_step: Any  # the training step of the last fit, which the next one may use again
-
-
-class Part(Module):
-    """Output number ``index`` of a layer with several. Its gradient goes to that place; the others get none."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-    def settings(self) -> str:
-        return str(self.index)
-
-    def __call__(self, outputs: Any) -> Any:
-        return outputs[self.index] if isinstance(outputs, tuple) else super().__call__(outputs)
-
-    def forward(self, outputs: tuple[mx.array, ...]) -> mx.array:
-        self.saved = len(outputs)
-        return outputs[self.index]
-
-    def backward(self, grad_output: mx.array) -> tuple[tuple[mx.array | None, ...]]:
-        count = self.saved
-        return (tuple(grad_output if index == self.index else None for index in range(count)),)
 
 
 HOLDERS = (Buffer, Module, list, tuple, dict)  # what may hold cells and modules

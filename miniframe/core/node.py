@@ -3,30 +3,28 @@
 Calling a layer on nodes that hold values runs it at once (define by run); calling it on placeholders only records the
 call (define then run). A whole model is then a flat list of nodes, and backward is that list read from the end.
 
-A node knows no layer. What can be written with nodes, ``+``, ``@``, ``.sum()``, is attached where its derivative
-stands: ``@written("+")`` above ``class Add``, ``@method("exp")`` above ``class Exp``, in ``layers/``.
+A node knows no layer. What can be written with nodes, ``+``, ``@``, ``.sum()``, is listed in expression.py.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
-from .arrays import as_array
+from .arrays import as_array, number
 from .cells import EMPTY
+from .expression import Expression
+from .foreign import NotRecorded
 from .walk import backward
 from .words import brief
 
 if TYPE_CHECKING:
     from .module import Module
 
-L = TypeVar("L", bound=type)
 Shape = tuple[int | None, ...]
-Axis = int | Sequence[int] | None
 
 _counter = itertools.count()
 
@@ -35,12 +33,12 @@ class FORGOTTEN:
     """Stands in the ``saved`` slot of a node made under no_grad."""
 
 
-class Node:
+class Node(Expression):
     """The result of one layer call: ``value``, ``grad``, the ``module`` that was called and its ``inputs``.
 
     ``grad`` is the gradient that the latest ``backward`` sent here; it is None before the first one.
     Make nodes with :func:`Variable` (a value) or :func:`Input` (a placeholder), then by calling layers or with
-    ``+ - * / @ **``, indexing, ``.sum()``, ``.mean()``, ``.exp()``, ``.log()``, ``.reshape(...)``, ``.T``.
+    ``+ - * / @ **``, indexing, ``.sum()``, ``.exp()``, ``.T`` and the functions of miniframe.functional.
 
     Attributes:
         value: an array; a tuple of arrays for a layer with several outputs; None on a placeholder that has not run.
@@ -123,84 +121,36 @@ class Node:
 
     # ---------------------------------------------------------------- what arrays can do, too
 
-    def __iter__(self) -> Iterator[Node]:
-        shape = self.shape
-        if not shape or shape[0] is None:
-            raise TypeError(f"{self!r}: cannot be iterated over, as the length of its first axis is not known")
-        return (self[index] for index in range(shape[0]))
+    @property
+    def dtype(self) -> Any:
+        """The value's type of numbers, or the one a placeholder was given."""
+        return getattr(self.value if self.value is not None else self.hint, "dtype", None)
+
+    @property
+    def ndim(self) -> int:
+        """How many axes the shape has."""
+        return len(self.shape or ())
+
+    def __bool__(self) -> bool:
+        """Of a single number, such as ``x.sum() > 0`` where the way through the model depends on the data."""
+        if self.value is None or isinstance(self.value, tuple) or getattr(self.value, "size", 1) != 1:
+            raise TypeError(f"{self!r}: only a single number is true or false; use where(condition, a, b)")
+        return bool(number(self.value))
 
     def __mlx_array__(self) -> Any:
-        raise TypeError(
+        raise NotRecorded(
             f"{self!r}: MLX cannot compute with a node. Write the node first (node + array, not array + node), and "
-            "use its methods or layers instead of mx functions (node.exp(), mf.concatenate([a, b]))"
+            "use its methods or miniframe.functional instead of mx functions (node.exp(), F.exp(node))"
         )
 
-    if TYPE_CHECKING:  # attached by the layers that compute them
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise NotRecorded(f"{self!r}: NumPy cannot compute with a node; np.array(node.value) has its numbers")
 
-        def __add__(self, other: Any) -> Node: ...
-        def __radd__(self, other: Any) -> Node: ...
-        def __sub__(self, other: Any) -> Node: ...
-        def __rsub__(self, other: Any) -> Node: ...
-        def __mul__(self, other: Any) -> Node: ...
-        def __rmul__(self, other: Any) -> Node: ...
-        def __truediv__(self, other: Any) -> Node: ...
-        def __rtruediv__(self, other: Any) -> Node: ...
-        def __matmul__(self, other: Any) -> Node: ...
-        def __rmatmul__(self, other: Any) -> Node: ...
-        def __pow__(self, exponent: Any) -> Node: ...
-        def __rpow__(self, base: Any) -> Node: ...
-        def __neg__(self) -> Node: ...
-        def __getitem__(self, index: Any) -> Node: ...
-        def sum(self, axis: Axis = None, keepdims: bool = False) -> Node: ...
-        def mean(self, axis: Axis = None, keepdims: bool = False) -> Node: ...
-        def max(self, axis: Axis = None, keepdims: bool = False) -> Node: ...
-        def exp(self) -> Node: ...
-        def log(self) -> Node: ...
-        def sqrt(self) -> Node: ...
-        def reshape(self, *shape: Any) -> Node: ...
-        def transpose(self, *axes: int) -> Node: ...
-        @property
-        def T(self) -> Node: ...
-
-
-# -------------------------------------------------------------------- how layers attach their operators
-
-SIGNS = {"+": "add", "-": "sub", "*": "mul", "/": "truediv", "@": "matmul", "**": "pow"}
-
-
-def written(sign: str) -> Callable[[L], L]:
-    """``@written("+")`` above a layer of two inputs: ``x + y`` calls it, if x or y is a node.
-
-    Args:
-        sign: one of + - * / @ **.
-    """
-
-    def attach(layer: L) -> L:
-        setattr(Node, f"__{SIGNS[sign]}__", lambda x, y: layer()(x, y))
-        setattr(Node, f"__r{SIGNS[sign]}__", lambda y, x: layer()(x, y))
-        return layer
-
-    return attach
-
-
-def method(name: str) -> Callable[[L], L]:
-    """``@method("sum")`` above a layer of one input: ``x.sum(axis)`` makes the layer, ``Sum(axis)``, and calls it on x.
-
-    Args:
-        name: of the method; "__neg__" for -x, "__getitem__" for x[index].
-    """
-
-    def attach(layer: L) -> L:
-        def call(self: Node, *settings: Any, **named: Any) -> Any:
-            return layer(*settings, **named)(self)
-
-        first, *_ = signature(call).parameters.values()
-        shown = signature(call).replace(parameters=[first, *signature(layer).parameters.values()])
-        call.__name__, call.__doc__, call.__signature__ = name, layer.__doc__, shown  # type: ignore[attr-defined]
-        setattr(Node, name, call)
-        return layer
-
-    return attach
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = getattr(function, "__name__", "this function")
+        raise NotRecorded(
+            f"{self!r}: np.{name} cannot compute with a node; use the node's methods or miniframe.functional"
+        )
 
 
 # -------------------------------------------------------------------- where expressions begin

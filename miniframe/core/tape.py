@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
 from .arrays import as_array
-from .cells import EMPTY, Buffer, Parameter
+from .cells import EMPTY, Parameter
+from .foreign import CannotRecord, not_recorded
 from .node import FORGOTTEN, Node
 from .walk import ancestors, backward, grad_or_zero
 
 if TYPE_CHECKING:
     from .module import Module
+
+MODULE = __name__.replace(".tape", ".module")  # where a layer is called on arrays
 
 
 class Tape:
@@ -91,6 +94,11 @@ def _flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
     outside, tape.scope = tape.scope, (*tape.scope, module)
     try:
         return module.forward(*nodes)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        told = not_recorded(module, error)
+        if told is None:
+            raise
+        raise told from error
     finally:
         tape.scope = outside
         module._saved = EMPTY
@@ -114,7 +122,9 @@ def _forgotten(value: mx.array) -> Node:
 
 
 def _constant(x: Any) -> Node:
-    """Plain numbers stay numbers, so that they take the precision of what they meet."""
+    """Plain numbers stay numbers, so that they take the precision of what they meet; parameters are still learned."""
+    if isinstance(x, Parameter):
+        return x.node()
     return Node(x if isinstance(x, (int, float)) else as_array(x, where="Node"), scope=tape.scope)
 
 
@@ -123,29 +133,24 @@ def _constant(x: Any) -> Node:
 
 def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
-    if not module._looked_through:
-        _no_loose_parameters(module)
     module._saved = EMPTY  # free what the last forward kept
     nodes = tuple(map(Node, inputs))
     before, tape.calls = tape.calls, []
     try:
         output = _flattened(module, nodes)
+        outputs, results = output if isinstance(output, tuple) else (output,), _values(module, output)
+    except CannotRecord as told:
+        if tape.on:
+            raise
+        try:
+            return module.forward(*inputs)  # no gradient is wanted, so functions that are not ours may do
+        except Exception as error:
+            raise told from error
     finally:
         calls, tape.calls = tape.calls, before
-    outputs, results = output if isinstance(output, tuple) else (output,), []
-    for node in outputs:
-        if not isinstance(node, Node):
-            raise TypeError(
-                f"{module.title()}: forward returned {type(output).__name__}, so its calls could not be recorded; "
-                "compose layers and Node operations only, or write a backward"
-            )
-        if node.value is None:
-            raise RuntimeError(
-                f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier "
-                "call; keep node.value instead"
-            )
-        results.append(node.value)
-    first = nodes[0].index
+    if not tape.on:
+        return tuple(results) if isinstance(output, tuple) else results[0]
+    first = nodes[0].index if nodes else 0
     for node in calls:
         for source in node.inputs:
             if source.index < first:  # kept from before this call: look behind it, too
@@ -158,19 +163,34 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     return tuple(results) if isinstance(output, tuple) else results[0]
 
 
-def _no_loose_parameters(module: Module) -> None:
-    """Recorded calls reach the parameters of layers only; one beside them would silently never learn."""
-    children = list(module.children())
-    own = {id(child): name for name, child in children if isinstance(child, Parameter)}
-    for _, child in children if own else ():
-        for parameter in child.parameters() if not isinstance(child, Buffer) else ():
-            own.pop(id(parameter), None)
-    if own:
-        raise TypeError(
-            f"{module.title()}: its parameter {next(iter(own.values()))!r} belongs to no inner layer, so recorded "
-            "calls cannot reach it; move it into a layer, or write a backward"
-        )
-    module._looked_through = True
+def _values(module: Module, output: Any) -> list[Any]:
+    """The values of the nodes that a forward returned."""
+    results = []
+    for node in output if isinstance(output, tuple) else (output,):
+        if not isinstance(node, Node):
+            raise CannotRecord(
+                f"{module.title()}: forward returned {type(output).__name__}, so its calls could not be recorded; "
+                "compose layers and Node operations only, or write a backward"
+            )
+        if node.value is None:
+            raise RuntimeError(
+                f"{module.title()}: forward used a node without a value, perhaps one that it kept from an earlier "
+                "call; keep node.value instead"
+            )
+        results.append(node.value)
+    return results
+
+
+def composing(frame: FrameType | None) -> Module | None:
+    """The module whose forward is being recorded, if the caller in ``frame`` stands in it, not in a layer inside."""
+    while frame is not None and tape.scope:
+        code = frame.f_code
+        if code is _flattened.__code__:
+            return tape.scope[-1]
+        if code is call_on_nodes.__code__ or (code.co_name == "__call__" and frame.f_globals["__name__"] == MODULE):
+            return None
+        frame = frame.f_back
+    return None
 
 
 def backward_through(module: Module, grad_output: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..core.module import Part
 from ..core.node import Node
+from ..core.parts import Part
 from ..core.teach import teach
 from ..core.walk import ancestors
 from ..graph.graph import Graph

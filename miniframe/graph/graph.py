@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 
 from ..core.cells import EMPTY
-from ..core.module import Module, Part
+from ..core.module import Module
 from ..core.node import Node, Placeholder
+from ..core.parts import Part
 from ..core.tape import tape, with_title
 from ..core.untouched import evaluating
 from ..core.walk import ancestors, backward, grad_or_zero
@@ -172,8 +173,8 @@ class Graph(Module):
         layers = top_layers(calls)
         paths: dict[int, str] = {}
         for name, top in layers.items():
-            for path, module in top.named_modules():
-                paths.setdefault(id(module), f"{name}.{path}" if path else name)
+            for path, item in top.named_items():
+                paths.setdefault(id(item), f"{name}.{path}" if path else name)
         self.names = name_nodes(nodes, paths)
         for name, node in self.names.items():
             if node.index not in given and id(node.module) not in paths and not isinstance(node.module, Part | None):

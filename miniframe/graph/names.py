@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..core.module import Module, Part
+from ..core.module import Module
 from ..core.node import Node
+from ..core.parts import Learned, Part
 from ..core.words import numbered
 
 
@@ -37,7 +38,7 @@ def name_nodes(nodes: Iterable[Node], paths: Mapping[int, str], where: str = "Gr
 
     Args:
         nodes: in execution order.
-        paths: the path of each known module, by its id.
+        paths: the path of each known module and parameter, by its id.
         where: the name that errors begin with.
     """
     nodes = list(nodes)
@@ -53,6 +54,8 @@ def name_nodes(nodes: Iterable[Node], paths: Mapping[int, str], where: str = "Gr
             name = f"{found[id(node.inputs[0])]}[{node.module.index}]"
         elif node.module is None:
             name = numbered(node.operation.lower(), names, "_")
+        elif isinstance(node.module, Learned) and id(node.module.parameter) in paths:
+            name = numbered(paths[id(node.module.parameter)], names, "#")
         elif id(node.module) in paths:
             name = numbered(paths[id(node.module)] or type(node.module).__name__.lower(), names, "#")
         else:

@@ -14,8 +14,9 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.arrays import as_array, as_tuple
-from ..core.module import Module, Part
+from ..core.module import Module
 from ..core.node import Node
+from ..core.parts import Part
 from ..core.tape import tape
 from ..core.walk import add_grad, ancestors, backward_order, input_grads
 from .names import name_nodes
@@ -49,7 +50,7 @@ class Pass:
         inputs, outputs: the nodes that went in and came out.
         calls: the node of every layer call, by name, in order. A layer that is called again has "#2" behind its path;
             operations that belong to no layer are named after themselves: "add", "block.add_2".
-        paths: the path of every module in the model, by its id.
+        paths: the path of every module and cell in the model, by its id.
 
     >>> from miniframe import Linear, ReLU, Sequential
     >>> layer = Linear(2, 2)
@@ -66,7 +67,7 @@ class Pass:
             Node(a if isinstance(a, (int, float)) else as_array(a, where=where)) for a in as_tuple(x)
         )  # numbers stay numbers, as in x ** 2
         self.outputs: tuple[Node, ...] = as_tuple(model(*self.inputs))
-        self.paths = {id(module): path for path, module in model.named_modules()}
+        self.paths = {id(item): path for path, item in model.named_items()}
         given = {node.index for node in self.inputs}
         self.nodes = [node for node in ancestors(self.outputs, stop=self.inputs) if node.index not in given]
         calls = [node for node in self.nodes if node.module is not None]

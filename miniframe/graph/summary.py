@@ -19,7 +19,8 @@ from .passes import Pass
 class Row:
     """One layer call: its path in the model, its description, its output's shape for one sample, and its cost.
 
-    For a layer with several outputs, ``output_shape`` is a tuple of shapes.
+    For a layer with several outputs, ``output_shape`` is a tuple of shapes. A parameter that the model's forward uses
+    itself has no batch in front: ``batched`` is False, and ``output_shape`` its own.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Row:
     output_shape: tuple[Any, ...]
     parameters: int
     multiply_adds: int
+    batched: bool = True
 
 
 @dataclass
@@ -52,8 +54,7 @@ class Summary:
     def __repr__(self) -> str:
         head = ("name", "layer", "output shape", "parameters", "multiply-adds")
         body = [
-            (row.name, row.layer, _shapes(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
-            for row in self.rows
+            (row.name, row.layer, _shapes(row), f"{row.parameters:,}", f"{row.multiply_adds:,}") for row in self.rows
         ]
         foot = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
         first, *middle, last = table([head, *body, foot], numbers=2)
@@ -64,8 +65,11 @@ class Summary:
         return "\n".join([title, rule, first, rule, *middle, rule, last, *words])
 
 
-def _shapes(shape: Any) -> str:
+def _shapes(row: Row) -> str:
     """The shape of an output, or those of several."""
+    shape = row.output_shape
+    if not row.batched:
+        return str(shape)
     several = bool(shape) and isinstance(shape[0], tuple)
     return ", ".join(sample_shape(one) for one in shape) if several else sample_shape(shape)
 
@@ -98,13 +102,15 @@ def summary(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.fl
         fresh = [p for p in node.module.parameters() if id(p) not in counted]
         counted.update(id(p) for p in fresh)
         shapes = tuple(part.shape for part in as_tuple(node.value))
-        samples = tuple(shape[1:] for shape in shapes)
+        samples = tuple(shape[1:] if node.inputs else shape for shape in shapes)
+        given = node.inputs[0].value if node.inputs else None
         row = Row(
             name=name,
             layer=node.module.title(),
             output_shape=samples if isinstance(node.value, tuple) else samples[0],
             parameters=sum(p.size for p in fresh),
-            multiply_adds=node.module.multiply_adds(getattr(node.inputs[0].value, "shape", ()), shapes[0]),
+            multiply_adds=node.module.multiply_adds(getattr(given, "shape", ()), shapes[0]),
+            batched=bool(node.inputs),
         )
         found.rows.append(row)
     return found

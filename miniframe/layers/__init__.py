@@ -27,6 +27,13 @@ from .combine import where as where
 from .convolution import Conv2d as Conv2d
 from .convolution import ConvTranspose2d as ConvTranspose2d
 from .dropout import Dropout as Dropout
+from .elementwise import Abs as Abs
+from .elementwise import AsType as AsType
+from .elementwise import Clip as Clip
+from .elementwise import Compare as Compare
+from .elementwise import Cos as Cos
+from .elementwise import Sin as Sin
+from .elementwise import Square as Square
 from .embedding import Embedding as Embedding
 from .linear import Linear as Linear
 from .normalization import BatchNorm as BatchNorm
@@ -35,6 +42,9 @@ from .normalization import LayerNorm as LayerNorm
 from .pooling import AvgPool2d as AvgPool2d
 from .pooling import GlobalAvgPool2d as GlobalAvgPool2d
 from .pooling import MaxPool2d as MaxPool2d
+from .reductions import Max as Max
+from .reductions import Mean as Mean
+from .reductions import Min as Min
 from .reductions import Sum as Sum
 from .residual import Residual as Residual
 from .resizing import AdaptiveAvgPool2d as AdaptiveAvgPool2d
@@ -42,4 +52,6 @@ from .resizing import Upsample2d as Upsample2d
 from .resizing import ZeroPad2d as ZeroPad2d
 from .shape import Flatten as Flatten
 from .shape import Reshape as Reshape
+from .shape import Squeeze as Squeeze
+from .shape import Unsqueeze as Unsqueeze
 from .tap import Tap as Tap

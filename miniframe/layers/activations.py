@@ -9,6 +9,7 @@ import math
 
 import mlx.core as mx
 
+from ..core.expression import method
 from ..core.module import Module
 
 
@@ -193,6 +194,7 @@ class GELU(Module):
         return grad_output * (phi + x * density)
 
 
+@method("softmax")
 class Softmax(Module):
     """y = exp x / Σ exp x along an axis: positive numbers that sum to 1. dx = y (dy - Σ dy y).
 

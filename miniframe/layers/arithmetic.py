@@ -12,8 +12,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.expression import Expression, method, written
 from ..core.module import Module
-from ..core.node import Node, method, written
 from ..core.teach import teach
 
 
@@ -268,14 +268,14 @@ class Transpose(Module):
         return grad_output.transpose(*inverse)
 
 
-def reshape(x: Node, *shape: Any) -> Any:
+def reshape(x: Any, *shape: Any) -> Any:
     """The same numbers in another shape, given as a tuple or one by one; -1 means "what is left"."""
     return ReshapeTo(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)(x)
 
 
-def transpose(x: Node, *axes: int) -> Any:
+def transpose(x: Any, *axes: int) -> Any:
     """The axes permuted; reversed, if none are given."""
     return Transpose(axes or None)(x)
 
 
-teach(Node, reshape, transpose, T=property(lambda x: Transpose()(x), doc="All axes reversed."))
+teach(Expression, reshape, transpose, T=property(lambda x: Transpose()(x), doc="All axes reversed."))

@@ -13,7 +13,9 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import as_tuple
+from ..core.expression import Expression
 from ..core.module import Module
+from ..core.teach import teach
 from .arithmetic import shape_of, unbroadcast
 
 
@@ -229,3 +231,6 @@ def _several(inputs: Sequence[Any], where: str) -> Sequence[Any]:
     if not isinstance(inputs, (list, tuple)) or not inputs:
         raise TypeError(f"{where}: expected a list of arrays or nodes, got {inputs!r}")
     return inputs
+
+
+teach(Expression, maximum, minimum)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..core.expression import Axis, method
 from ..core.module import Module
-from ..core.node import Axis, method
 
 
 class _Reduction(Module):
-    """What Sum, Mean and Max share: the axes, and giving a reduced array its axes back."""
+    """What Sum, Mean, Max and Min share: the axes, and giving a reduced array its axes back."""
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
@@ -58,6 +58,22 @@ class Max(_Reduction):
 
     def forward(self, x: mx.array) -> mx.array:
         z = x.max(axis=self.axis, keepdims=self.keepdims)
+        self.saved = x, z
+        return z
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, z = self.saved
+        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
+        shares = winners / winners.sum(axis=self.axis, keepdims=True)
+        return shares * self.expand(grad_output, x.shape)
+
+
+@method("min")
+class Min(_Reduction):
+    """z = min x over ``axis``. dx = dz at the smallest element; equal ones share it, as in PyTorch's amin."""
+
+    def forward(self, x: mx.array) -> mx.array:
+        z = x.min(axis=self.axis, keepdims=self.keepdims)
         self.saved = x, z
         return z
 

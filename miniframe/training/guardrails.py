@@ -6,6 +6,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import is_floating
+from ..core.cells import Parameter
 from ..core.module import Module
 from ..core.untouched import untouched
 from ..core.warn import warn_once
@@ -36,6 +37,7 @@ def look_at_fit(
     """
     if not isinstance(data, ArrayData):
         return
+    _look_at_weights(model, data)
     if loss.wants != "any numbers":
         _look_at_output(model, loss, data)
     if not shuffle and batch_size < len(data):
@@ -55,6 +57,26 @@ def _look_at_output(model: Module, loss: Loss, data: ArrayData) -> None:
     if loss.wants == "probabilities" and isinstance(last, Linear):
         loss.complain_of_logits(f"the model ends with {last.title()}, which gives any number")
     loss.look_at(seen.output)
+
+
+def _look_at_weights(model: Module, data: ArrayData) -> None:
+    """Arrays and parameters of a model that only composes, of which its forward makes a constant."""
+    composed = [(path, m) for path, m in model.named_modules() if m.composes()]
+    loose = [(path, m, name, v) for path, m in composed for name, v in vars(m).items() if isinstance(v, Parameter)]
+    for path, module in composed:
+        for name, value in vars(module).items():
+            if not name.startswith("_") and isinstance(value, mx.array) and is_floating(value) and value.ndim > 1:
+                where = f"{path}.{name}" if path else name
+                warn_once(model, f"array {where}", _ARRAY.format(module.title(), name, value.shape))
+    if not any(parameter.trainable for _, _, _, parameter in loose):
+        return
+    with untouched(model):
+        seen = Pass(model, data.first(SAMPLES)[0], "fit")
+    reached = {id(p) for node in seen.calls.values() if node.module is not None for p in node.module.parameters()}
+    for path, module, name, parameter in loose:
+        if parameter.trainable and id(parameter) not in reached:
+            where = f"{path}.{name}" if path else name
+            warn_once(model, f"parameter {where}", _UNUSED.format(module.title(), name))
 
 
 def _look_at_split(model: Module, data: ArrayData, validation: ArrayData) -> None:
@@ -88,6 +110,14 @@ def _in_blocks(classes: np.ndarray) -> bool:
     return kinds > 1 and changes == kinds - 1 and len(classes) >= 2 * kinds
 
 
+_ARRAY = (
+    "fit: {0} holds the array {1!r} of shape {2}, which never learns, because it is no parameter. If it should learn, "
+    "write self.{1} = mf.Parameter(...); if not, mf.Buffer(...) keeps it in files, too"
+)
+_UNUSED = (
+    "fit: {0} has the parameter {1!r}, but its forward does not use it as one, so it never learns. Write self.{1}, not "
+    "self.{1}.value: operators and miniframe.functional take it as it is"
+)
 _SORTED = (
     "fit: the labels come sorted, {} classes one after the other, and shuffle=False: most batches hold a single class "
     "and the model forgets one while it learns the next. Use shuffle=True"

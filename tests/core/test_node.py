@@ -3,6 +3,7 @@
 import gc
 
 import mlx.core as mx
+import numpy as np
 import pytest
 import torch
 from harness import close
@@ -94,7 +95,11 @@ def test_ten_thousand_operations_go_forward_and_backward():
     "call, error, message",
     [
         (lambda x: mx.ones(2) + x, TypeError, r"MLX cannot compute with a node. Write the node first"),
-        (lambda x: mx.exp(x), TypeError, r"use its methods or layers instead"),
+        (lambda x: mx.exp(x), TypeError, r"use its methods or miniframe.functional instead of mx functions"),
+        (lambda x: np.sum(x), TypeError, r"np.sum cannot compute with a node; use the node's methods or miniframe"),
+        (lambda x: np.concatenate([x, x]), TypeError, "np.concatenate cannot compute with a node"),
+        (lambda x: np.asarray(x), TypeError, r"NumPy cannot compute with a node; np.array\(node.value\)"),
+        (lambda x: bool(x > 0), TypeError, r"only a single number is true or false; use where\(condition, a, b\)"),
         (lambda x: x.backward(), ValueError, "backward without a gradient needs a single number"),
         (lambda x: x.backward(mx.ones(3)), ValueError, r"expected a gradient of shape \(2,\), got \(3,\)"),
         (lambda x: mf.Input((2,)).backward(), RuntimeError, "backward needs a value; run the graph on an input first"),

@@ -14,7 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.layers import arithmetic, combine, reductions
+from miniframe.layers import arithmetic, combine, elementwise, reductions, shape
 
 Rng = np.random.Generator
 
@@ -76,6 +76,15 @@ CASES: dict[str, Case] = {
     "Sum": Case(lambda: reductions.Sum(0), TABLE),
     "Mean": Case(lambda: reductions.Mean(1, keepdims=True), TABLE),
     "Max": Case(lambda: reductions.Max(1), TABLE),
+    "Min": Case(lambda: reductions.Min(1), TABLE),
+    "Abs": Case(elementwise.Abs, TABLE),
+    "Square": Case(elementwise.Square, TABLE),
+    "Sin": Case(elementwise.Sin, TABLE),
+    "Cos": Case(elementwise.Cos, TABLE),
+    "Clip": Case(lambda: elementwise.Clip(-0.5, 0.8), TABLE),
+    "AsType": Case(lambda: elementwise.AsType(mx.float64), TABLE),
+    "Squeeze": Case(lambda: shape.Squeeze(1), shaped((2, 1, 3))),
+    "Unsqueeze": Case(lambda: shape.Unsqueeze(-1), TABLE),
     "Index": Case(lambda: arithmetic.Index((slice(None), slice(1, 3))), TABLE),
     "ReshapeTo": Case(lambda: arithmetic.ReshapeTo((3, 2)), TABLE),
     "Transpose": Case(arithmetic.Transpose, TABLE),
@@ -114,7 +123,7 @@ CASES: dict[str, Case] = {
 }
 
 # What is no layer of its own: bases, containers of functions, and helpers that the tests of other files cover.
-NOT_LISTED = {"Module", "Loss", "Part", "Tap", "BasicBlock"}
+NOT_LISTED = {"Module", "Loss", "Part", "Learned", "Compare", "Tap", "BasicBlock"}
 
 
 def spread(module: mf.Module, rng: Rng) -> mf.Module:

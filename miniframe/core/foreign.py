@@ -1,0 +1,84 @@
+"""What to say when a model's forward hands a node to a function that is not ours: where, which one, what instead.
+
+MLX, NumPy and PyTorch compute with arrays. They refuse a node in words that speak of casts and signatures.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import re
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .module import Module
+
+PACKAGE = __name__.partition(".")[0]
+functions: set[str] = set()  # the names in miniframe.functional, which fills them in
+ELSEWHERE = {"dot": "matmul", "expand_dims": "unsqueeze", "swapaxes": "transpose"}  # what they call it: what we do
+SIGNS_OF_A_NODE = r"\b(Node|Parameter)\b|bad_cast|Invoked with types:.*\b(list|tuple)\b"  # in errors of theirs
+OURS = tuple(f"{PACKAGE}.{room}" for room in ("core", "layers", "functional", "graph", "losses", "models"))
+STRANGERS = (PACKAGE, "mlx", "numpy", "torch", "scipy")
+
+
+class NotRecorded(TypeError):
+    """A function that is not ours was given a node; raised by the node, without knowing whose forward it was."""
+
+
+class CannotRecord(TypeError):
+    """The same, told with the name of the module."""
+
+
+def not_recorded(module: Module, error: Exception) -> CannotRecord | None:
+    """The error in words, if a foreign function in this module's forward was given a node; else None."""
+    frames: list[TracebackType] = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    if not isinstance(error, NotRecorded):
+        if _name(frames[-1]).startswith(OURS) or not re.search(SIGNS_OF_A_NODE, str(error)):
+            return None
+    theirs = [frame for frame in frames[1:] if _name(frame).partition(".")[0] not in STRANGERS]
+    at = theirs[-1] if theirs else frames[min(1, len(frames) - 1)]
+    code = _code(at)
+    place = f"{os.path.basename(at.tb_frame.f_code.co_filename)}, line {at.tb_lineno}"
+    return CannotRecord(
+        f"{module.title()}: {code or 'a function'} ({place}) was given a node, and only miniframe's own layers and "
+        f"functions are recorded; {_instead(code)}. If {type(module).__name__} is meant as a layer with its own "
+        "derivative, define backward(self, grad_output) below its forward"
+    )
+
+
+def _instead(code: str) -> str:
+    """What to write in place of this piece of code: a call, x.method, or an operator between two things."""
+    try:
+        tree = ast.parse(code, mode="eval").body
+    except SyntaxError:
+        tree = ast.Constant(0)
+    name = ast.unparse(tree.func if isinstance(tree, ast.Call) else tree).rpartition(".")[2]
+    if isinstance(tree, ast.BinOp | ast.Compare):
+        return "write the node first (node + array, not array + node)"
+    name = ELSEWHERE.get(name, name)
+    if name in functions:
+        return f"write F.{name}(...), with import miniframe.functional as F"
+    return "write it with layers, operators and the functions of miniframe.functional"
+
+
+def _name(trace: TracebackType) -> str:
+    return str(trace.tb_frame.f_globals.get("__name__", ""))
+
+
+def _code(trace: TracebackType) -> str:
+    """The piece of code that failed, where Python knows it (from 3.11 on), or its line."""
+    code: Any = trace.tb_frame.f_code
+    line = linecache.getline(code.co_filename, trace.tb_lineno)
+    if hasattr(code, "co_positions"):
+        first, last, start, stop = next(islice(code.co_positions(), trace.tb_lasti // 2, None))
+        if first == last and None not in (start, stop) and line:
+            return line.encode()[start:stop].decode()
+    found = re.search(r"\b(mx|mlx|np|nn|torch|numpy)\.[\w.]+\(.*\)", line)
+    return found[0] if found else line.strip()

@@ -1,0 +1,221 @@
+"""Layers as functions, for arrays and nodes alike: activations, pooling, images and shapes (see functional.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from ..core.expression import Axis
+from . import activations, arithmetic, pooling, resizing, shape
+from .dropout import Dropout
+from .elementwise import AsType
+from .windows import Pair
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0). Derivative: 1 where x > 0, else 0.
+
+    >>> relu(mx.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+    return activations.ReLU()(x)
+
+
+def leaky_relu(x: Any, slope: float = 0.01) -> Any:
+    """x where x > 0, else slope · x. Derivative: 1 or slope.
+
+    >>> leaky_relu(mx.array([-2.0, 2.0]), 0.5).tolist()
+    [-1.0, 2.0]
+    """
+    return activations.LeakyReLU(slope)(x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha (exp x - 1). Derivative: 1 or alpha exp x.
+
+    >>> elu(mx.array([0.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+    return activations.ELU(alpha)(x)
+
+
+def gelu(x: Any) -> Any:
+    """x Φ(x), with Φ the cumulative normal distribution. Derivative: Φ(x) + x φ(x), φ being its density.
+
+    >>> gelu(mx.array([0.0])).tolist()
+    [0.0]
+    """
+    return activations.GELU()(x)
+
+
+def silu(x: Any) -> Any:
+    """x s with s = sigmoid(x). Derivative: s + x s (1 - s).
+
+    >>> silu(mx.array([0.0])).tolist()
+    [0.0]
+    """
+    return activations.SiLU()(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """y = 1 / (1 + exp(-x)). Derivative: y (1 - y).
+
+    >>> sigmoid(mx.array([0.0])).tolist()
+    [0.5]
+    """
+    return activations.Sigmoid()(x)
+
+
+def tanh(x: Any) -> Any:
+    """y = tanh x. Derivative: 1 - y².
+
+    >>> tanh(mx.array([0.0])).tolist()
+    [0.0]
+    """
+    return activations.Tanh()(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp x), a smooth ReLU. Derivative: sigmoid(x).
+
+    >>> round(softplus(mx.array([0.0])).item(), 4)
+    0.6931
+    """
+    return activations.Softplus()(x)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """y = exp x / Σ exp x along an axis. dx = y (dy - Σ dy y).
+
+    >>> softmax(mx.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+    return activations.Softmax(axis)(x)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """y = x - log Σ exp x along an axis. dx = dy - exp(y) Σ dy.
+
+    >>> log_softmax(mx.array([[5.0]])).tolist()
+    [[0.0]]
+    """
+    return activations.LogSoftmax(axis)(x)
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
+    """Each element is 0 with probability p, else divided by 1 - p; x itself unless training. Derivative: the same mask.
+
+    >>> dropout(mx.array([1.0, 2.0]), training=False).tolist()
+    [1.0, 2.0]
+    """
+    return Dropout(p).train(training)(x)
+
+
+def max_pool2d(x: Any, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> Any:
+    """The largest number in every window of (N, H, W, C). Its gradient goes to where it came from.
+
+    >>> max_pool2d(mx.arange(4.0).reshape(1, 2, 2, 1), 2).tolist()
+    [[[[3.0]]]]
+    """
+    return pooling.MaxPool2d(kernel_size, stride, padding)(x)
+
+
+def avg_pool2d(x: Any, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> Any:
+    """The mean of every window of (N, H, W, C). Its gradient is shared equally.
+
+    >>> avg_pool2d(mx.arange(4.0).reshape(1, 2, 2, 1), 2).tolist()
+    [[[[1.5]]]]
+    """
+    return pooling.AvgPool2d(kernel_size, stride, padding)(x)
+
+
+def global_avg_pool2d(x: Any) -> Any:
+    """(N, H, W, C) -> (N, C): the mean of every channel. Its gradient is shared equally.
+
+    >>> global_avg_pool2d(mx.ones((5, 4, 4, 3))).shape
+    (5, 3)
+    """
+    return pooling.GlobalAvgPool2d()(x)
+
+
+def adaptive_avg_pool2d(x: Any, output_size: int | Pair) -> Any:
+    """Means over as many windows as the output has places. Their gradients are shared equally.
+
+    >>> adaptive_avg_pool2d(mx.ones((5, 7, 7, 3)), 2).shape
+    (5, 2, 2, 3)
+    """
+    return resizing.AdaptiveAvgPool2d(output_size)(x)
+
+
+def upsample2d(x: Any, scale: int | Pair = 2, mode: str = "nearest") -> Any:
+    """Images, enlarged. A pixel's gradient is the sum over all places that it was copied or mixed into.
+
+    >>> upsample2d(mx.ones((5, 2, 2, 3)), 2).shape
+    (5, 4, 4, 3)
+    """
+    return resizing.Upsample2d(scale, mode)(x)
+
+
+def zero_pad2d(x: Any, padding: int | Sequence[int]) -> Any:
+    """Images with rows and columns of zeros around them. dx = the inner part of dy.
+
+    >>> zero_pad2d(mx.ones((5, 2, 2, 3)), 1).shape
+    (5, 4, 4, 3)
+    """
+    return resizing.ZeroPad2d(padding)(x)
+
+
+def flatten(x: Any, start_axis: int = 1) -> Any:
+    """One axis in place of all from start_axis on; the batch stays. dx = dy in the old shape.
+
+    >>> flatten(mx.zeros((5, 4, 3))).shape
+    (5, 12)
+    """
+    return shape.flatten(x, start_axis)
+
+
+def reshape(x: Any, *new_shape: Any) -> Any:
+    """The numbers in another shape (of the batch, too), -1 meaning "what is left". dx = dy in the old shape.
+
+    >>> reshape(mx.zeros((5, 4)), 2, -1).shape
+    (2, 10)
+    """
+    return arithmetic.reshape(x, *new_shape)
+
+
+def transpose(x: Any, *axes: int) -> Any:
+    """The axes permuted; reversed, if none are given. dx = dy with the inverse permutation.
+
+    >>> transpose(mx.zeros((5, 4, 3)), 0, 2, 1).shape
+    (5, 3, 4)
+    """
+    return arithmetic.transpose(x, *axes)
+
+
+def squeeze(x: Any, axis: Axis = None) -> Any:
+    """x without axes of length 1. dx = dy with them.
+
+    >>> squeeze(mx.zeros((5, 1, 3))).shape
+    (5, 3)
+    """
+    return shape.Squeeze(axis)(x)
+
+
+def unsqueeze(x: Any, axis: int) -> Any:
+    """x with a new axis of length 1. dx = dy without it.
+
+    >>> unsqueeze(mx.zeros((5, 3)), 1).shape
+    (5, 1, 3)
+    """
+    return shape.Unsqueeze(axis)(x)
+
+
+def astype(x: Any, dtype: mx.Dtype) -> Any:
+    """x in another type. dx = dy in the type of x.
+
+    >>> astype(mx.array([1.5]), mx.int32).tolist()
+    [1]
+    """
+    return AsType(dtype)(x)
