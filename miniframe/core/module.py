@@ -6,7 +6,6 @@ Parameter and Buffer.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +14,7 @@ import mlx.core as mx
 from .arrays import as_array
 from .cells import EMPTY, Buffer, Parameter
 from .node import Node
-from .tape import backward_through, call_on_nodes, composing, forward_recorded, tape
+from .tape import backward_through, call_on_nodes, forward_recorded, tape
 from .words import numbered
 
 if TYPE_CHECKING:  # for the list of verbs at the end of Module
@@ -66,6 +65,7 @@ class Module:
     _given_name: str | None = None
     samples_apart: bool = False  # True: no sample sees another; holds for the class that says so, not for subclasses
     stop_training: bool = False  # a callback sets it to end fit after the current batch
+    _uses_parameters: bool = False  # whether its forward has made nodes of parameters, as in self.scale * x
     _saved: Any = EMPTY  # for core's own files, which come here for every call; others use ``saved`` and ``kept``
 
     # ---------------------------------------------------------------- the pair of maps
@@ -117,11 +117,8 @@ class Module:
         for x in inputs:
             if isinstance(x, Node):
                 return call_on_nodes(self, inputs)
-        learned = any(isinstance(x, Parameter) for x in inputs)
-        if learned and composing(sys._getframe(2)) is not None:
-            return call_on_nodes(self, inputs)
         where = self.title()
-        return self(*[x.value if isinstance(x, Buffer) else as_array(x, where=where) for x in inputs])
+        return self(*[x.operand() if isinstance(x, Parameter) else as_array(x, where=where) for x in inputs])
 
     # ---------------------------------------------------------------- what is inside
 

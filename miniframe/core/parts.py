@@ -16,7 +16,7 @@ from .cells import Parameter
 from .foreign import NotRecorded
 from .module import Module
 from .node import Node
-from .tape import call_on_nodes, composing
+from .tape import call_on_nodes, flattened, tape
 from .teach import teach
 
 
@@ -80,23 +80,52 @@ def part(module: Module, index: int) -> Module:
 
 def node(parameter: Parameter) -> Node:
     """A node that stands for the parameter; the gradient that reaches it is added to the parameter's."""
+    for module in tape.scope:
+        if not module._uses_parameters:
+            module._uses_parameters = True
     found: Node = Learned(parameter)()
     return found
 
 
+def operand(parameter: Parameter) -> Any:
+    """What a layer called on the parameter computes with: a node in a forward that is recorded, else the value."""
+    return parameter.node() if _composing(calls=1) else parameter.value
+
+
+def _composing(calls: int = 0) -> bool:
+    """Whether the code that is running stands in a forward that is being recorded, and not in a layer called there.
+
+    Args:
+        calls: how many calls of layers to overlook: 1 for the layer that asks on its own behalf.
+    """
+    frame = sys._getframe(1) if tape.scope else None
+    while frame is not None:
+        code = frame.f_code
+        if code is flattened.__code__:
+            return True
+        if code is call_on_nodes.__code__:
+            return False
+        if code is Module.__call__.__code__:
+            calls -= 1
+            if calls < 0:
+                return False
+        frame = frame.f_back
+    return False
+
+
 def __mlx_array__(parameter: Parameter) -> mx.array:
     """The value, for MLX's functions; an error in a forward that is recorded: its gradient would be lost."""
-    if composing(sys._getframe(1)) is not None:
+    if _composing():
         raise NotRecorded(f"{parameter!r}: its gradient would be lost in a function that is not miniframe's own")
     return parameter.value
 
 
 def __array__(parameter: Parameter, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """The value, for NumPy: ``np.asarray(parameter)``; an error in a forward that is being recorded."""
-    if composing(sys._getframe(1)) is not None:
+    if _composing():
         raise NotRecorded(f"{parameter!r}: its gradient would be lost in NumPy")
     return np.array(parameter.value, dtype=dtype)
 
 
 teach(Module, part)
-teach(Parameter, node, __mlx_array__, __array__)
+teach(Parameter, node, operand, __mlx_array__, __array__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
@@ -16,8 +16,6 @@ from .walk import ancestors, backward, grad_or_zero
 
 if TYPE_CHECKING:
     from .module import Module
-
-MODULE = __name__.replace(".tape", ".module")  # where a layer is called on arrays
 
 
 class Tape:
@@ -66,7 +64,7 @@ def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
             missing = True
         values.append(value)
     if module.flattens or module.composes():
-        return _flattened(module, nodes)
+        return flattened(module, nodes)
     if missing:
         return _parts(module, Node(None, module, nodes, scope=tape.scope), module.output_count)
     calls = tape.calls
@@ -89,7 +87,7 @@ def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
     return _parts(module, node, len(value)) if isinstance(value, tuple) else node
 
 
-def _flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
+def flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
     """The forward of a module made of others, on nodes: each inner call becomes one."""
     outside, tape.scope = tape.scope, (*tape.scope, module)
     try:
@@ -134,22 +132,15 @@ def _constant(x: Any) -> Node:
 def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
     module._saved = EMPTY  # free what the last forward kept
+    if not tape.on:
+        return _unrecorded(module, inputs)
     nodes = tuple(map(Node, inputs))
     before, tape.calls = tape.calls, []
     try:
-        output = _flattened(module, nodes)
-        outputs, results = output if isinstance(output, tuple) else (output,), _values(module, output)
-    except CannotRecord as told:
-        if tape.on:
-            raise
-        try:
-            return module.forward(*inputs)  # no gradient is wanted, so functions that are not ours may do
-        except Exception as error:
-            raise told from error
+        output = flattened(module, nodes)
     finally:
         calls, tape.calls = tape.calls, before
-    if not tape.on:
-        return tuple(results) if isinstance(output, tuple) else results[0]
+    outputs, results = output if isinstance(output, tuple) else (output,), _values(module, output)
     first = nodes[0].index if nodes else 0
     for node in calls:
         for source in node.inputs:
@@ -160,6 +151,26 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     for node, value in zip(outputs, results):
         node.value = value
     module._saved = (calls, nodes, output)  # in order, so that a deep copy meets every node after its inputs
+    return tuple(results) if isinstance(output, tuple) else results[0]
+
+
+def _unrecorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
+    """The forward under no_grad: on the arrays themselves, unless an expression needs a parameter to be a node."""
+    if not module._uses_parameters:
+        try:
+            output = module.forward(*inputs)
+            module._saved = EMPTY
+            return output
+        except CannotRecord:
+            raise
+        except (TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, ValueError) and "Parameter" not in str(error):
+                raise
+            output = flattened(module, tuple(map(Node, inputs)))  # works, or says what is wrong
+            module._uses_parameters = True
+    else:
+        output = flattened(module, tuple(map(Node, inputs)))
+    results = _values(module, output)
     return tuple(results) if isinstance(output, tuple) else results[0]
 
 
@@ -179,18 +190,6 @@ def _values(module: Module, output: Any) -> list[Any]:
             )
         results.append(node.value)
     return results
-
-
-def composing(frame: FrameType | None) -> Module | None:
-    """The module whose forward is being recorded, if the caller in ``frame`` stands in it, not in a layer inside."""
-    while frame is not None and tape.scope:
-        code = frame.f_code
-        if code is _flattened.__code__:
-            return tape.scope[-1]
-        if code is call_on_nodes.__code__ or (code.co_name == "__call__" and frame.f_globals["__name__"] == MODULE):
-            return None
-        frame = frame.f_back
-    return None
 
 
 def backward_through(module: Module, grad_output: Any) -> Any:
