@@ -64,7 +64,7 @@ def _look_at_weights(model: Module, data: ArrayData) -> None:
     composed = [(path, m) for path, m in model.named_modules() if m.composes()]
     loose = [(path, m, name, v) for path, m in composed for name, v in vars(m).items() if isinstance(v, Parameter)]
     for path, module in composed:
-        for name, value in vars(module).items():
+        for name, value in list(vars(module).items()):
             if not name.startswith("_") and isinstance(value, mx.array) and is_floating(value) and value.ndim > 1:
                 where = f"{path}.{name}" if path else name
                 warn_once(model, f"array {where}", _ARRAY.format(module.title(), name, value.shape))

@@ -178,3 +178,46 @@ def test_looking_leaves_the_model_untouched():
     assert model.training and all(p.grad is None for p in model.parameters())
     with pytest.raises(RuntimeError, match="forward first"):
         model[0].backward(mx.ones((1, 4)))
+
+
+# -------------------------------------------------------------------- weights that never learn
+
+
+class Loose(mf.Module):
+    """Its forward uses the parameter in one of two ways, and an array."""
+
+    def __init__(self, forward):
+        self.fc, self.scale, self._use = mf.Linear(2, 2), mf.Parameter(mx.ones(2)), forward
+
+    def forward(self, x):
+        return self.fc(x) * self._use(self.scale)
+
+
+def warnings_of(model):
+    x = mx.array([[0.0, 1.0], [1.0, 0.0]])
+    with heard() as messages:
+        for _ in range(2):
+            model.fit(x, x, loss="mse", optimizer="sgd", verbose=0)
+    return messages
+
+
+def test_a_parameter_used_by_its_value_is_said_to_never_learn_once():
+    (words,) = warnings_of(mf.Sequential(Loose(lambda p: p.value)))
+    assert words == (
+        "fit: Loose() has the parameter 'scale', but its forward does not use it as one, so it never learns. Write "
+        "self.scale, not self.scale.value: operators and miniframe.functional take it as it is"
+    )
+    assert warnings_of(Loose(lambda p: p)) == []
+    frozen = Loose(lambda p: p.value)
+    frozen.scale.trainable = False
+    assert warnings_of(frozen) == []
+
+
+def test_an_array_in_the_place_of_a_weight_is_said_to_never_learn_once():
+    model = Loose(lambda p: p)
+    model.table, model.offset, model.indices = mx.ones((2, 2)), mx.ones(2), mx.array([[0, 1]])
+    (words,) = warnings_of(model)
+    assert words == (
+        "fit: Loose() holds the array 'table' of shape (2, 2), which never learns, because it is no parameter. If it "
+        "should learn, write self.table = mf.Parameter(...); if not, mf.Buffer(...) keeps it in files, too"
+    )
