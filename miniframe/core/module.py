@@ -246,6 +246,9 @@ class Module:
         save = _model.save
         save_weights = _weights.save_weights
         load_weights = _weights.load_weights
+        state_dict = _weights.state_dict
+        load_state_dict = _weights.load_state_dict
+        count_params = _weights.count_params
         export = _export.export
         part = _parts.part
         _evaluation: Any  # the loss and the metrics of the last fit

@@ -53,6 +53,8 @@ class Sequential(Module):
     def _add(self, name: str, layer: Any) -> None:
         if not isinstance(layer, Module):
             got = f"the class {layer.__name__}; write {layer.__name__}()" if isinstance(layer, type) else repr(layer)
+            if isinstance(layer, (list, tuple)):
+                got = f"a {type(layer).__name__} of {len(layer)}; write Sequential(a, b) or Sequential(*layers)"
             raise TypeError(f"Sequential: expected a module at {name!r}, got {got}")
         if not name or "." in name:
             raise ValueError(f"Sequential: expected a layer name without dots, got {name!r}")

@@ -11,24 +11,26 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..core.node import Node
+from ..core.node import Input, Node
 from ..core.parts import Part
+from ..core.sequential import Sequential
 from ..core.teach import teach
 from ..core.walk import ancestors
 from ..graph.graph import Graph
 from ..graph.names import name_nodes
 from .boxes import Box, Picture
 
+Drawable = Graph | Sequential | Node | Sequence[Node]
 SMALL = 4  # numbers: arrays up to this size are shown in full
 FEW = 40  # nodes: larger graphs are drawn without values
 SIGNS = {"Add": "+", "Subtract": "−", "Multiply": "×", "Divide": "/", "MatMul": "@", "Power": "^", "Negate": "−"}
 
 
-def draw(graph: Graph | Node | Sequence[Node], path: str | Path | None = None, values: bool | None = None) -> str:
-    """A picture of a Graph, or of everything behind a node, as Mermaid text.
+def draw(graph: Drawable, path: str | Path | None = None, values: bool | None = None) -> str:
+    """A picture of a Graph or Sequential, or of everything behind a node, as Mermaid text.
 
     Args:
-        graph: a Graph, a node, or a list of nodes.
+        graph: a Graph, a Sequential, a node, or a list of nodes.
         path: where to write the picture too: .svg, .png (needs matplotlib) or .mmd.
         values: whether to show values and gradients; left out, for graphs of up to 40 nodes.
 
@@ -47,7 +49,7 @@ def draw(graph: Graph | Node | Sequence[Node], path: str | Path | None = None, v
     return picture.mermaid()
 
 
-def picture_of(graph: Graph | Node | Sequence[Node], values: bool | None = None) -> Picture:
+def picture_of(graph: Drawable, values: bool | None = None) -> Picture:
     """The boxes and arrows that ``draw`` shows."""
     names = names_of(graph)
     shown = len(names) <= FEW if values is None else values
@@ -57,13 +59,16 @@ def picture_of(graph: Graph | Node | Sequence[Node], values: bool | None = None)
     return Picture(boxes, arrows_of(names.values()))
 
 
-def names_of(graph: Graph | Node | Sequence[Node]) -> dict[str, Node]:
+def names_of(graph: Drawable) -> dict[str, Node]:
     """The nodes to draw, by name, in execution order."""
+    if isinstance(graph, Sequential):  # the same layers, called on a placeholder
+        start = Input(name="input")
+        graph = Graph(start, graph(start))
     if isinstance(graph, Graph):
         return graph.names
     outputs = [graph] if isinstance(graph, Node) else list(graph)
     if not outputs or not all(isinstance(node, Node) for node in outputs):
-        raise TypeError(f"draw: expected a Graph or nodes, got {graph!r}")
+        raise TypeError(f"draw: expected a Graph, a Sequential or nodes, got {graph!r}")
     return name_nodes(ancestors(outputs), {}, "draw")
 
 

@@ -13,8 +13,10 @@ from ..core.walk import grad_or_zero
 from ..graph.passes import Pass
 
 
-def find_layer(model: Module, layer: str | Module) -> Module:
-    """The module with this path in the model, such as "0" or "features.3"; a module itself is taken as it is.
+def find_layer(model: Module, layer: str | int | Module) -> Module:
+    """The module with this path in the model, such as "0" or "features.3", or at this place among those directly in it.
+
+    A module itself is taken as it is.
 
     Raises:
         ValueError: for an unknown path, with the known ones.
@@ -24,6 +26,11 @@ def find_layer(model: Module, layer: str | Module) -> Module:
         if not any(module is layer for module in modules.values()):
             raise ValueError(f"{layer.title()} is not part of this {type(model).__name__}")
         return layer
+    if isinstance(layer, int):
+        direct = [child for _, child in model.children() if isinstance(child, Module)]
+        if not -len(direct) <= layer < len(direct):
+            raise ValueError(f"no layer {layer}; this {type(model).__name__} has {len(direct)}")
+        return direct[layer]
     if layer not in modules:
         raise ValueError(f"no layer {layer!r}; this {type(model).__name__} has {', '.join(filter(None, modules))}")
     return modules[layer]

@@ -14,6 +14,7 @@ from ..core.arrays import as_array, as_tuple
 from ..core.module import Module
 from ..core.words import shape_text
 from ..graph.passes import Pass
+from ..losses import get as get_loss
 from ..losses.base import Loss
 
 SHOWN = 12  # numbers: an array with at most this many is printed in full
@@ -61,7 +62,7 @@ class BackwardStep:
         return "\n".join(lines)
 
 
-def backward_steps(model: Module, loss: Loss, x: Any, y: Any) -> Iterator[BackwardStep]:
+def backward_steps(model: Module, loss: Loss | str, x: Any, y: Any) -> Iterator[BackwardStep]:
     """Run a model and its loss forward, then give out backward one layer at a time, from the loss to the input.
 
     The gradients in the model's parameters are forgotten first and fill up step by step; after the last step they
@@ -69,7 +70,7 @@ def backward_steps(model: Module, loss: Loss, x: Any, y: Any) -> Iterator[Backwa
 
     Args:
         model: a Sequential, a Graph, a custom module or a single layer.
-        loss: need not be linked to the model.
+        loss: a Loss, which need not be linked to the model, or its name.
         x: a batch of inputs; a tuple for a model with several.
         y: the targets.
 
@@ -78,6 +79,7 @@ def backward_steps(model: Module, loss: Loss, x: Any, y: Any) -> Iterator[Backwa
     >>> [step.name for step in backward_steps(model, MSELoss(), mx.ones((5, 2)), mx.zeros((5, 1)))]
     ['loss', '2', '1', '0']
     """
+    loss = get_loss(loss)
     model.zero_grad()
     seen = Pass(model, x, "backward_steps")
     value = loss(seen.output, as_array(y, where="backward_steps"))

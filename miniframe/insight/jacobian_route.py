@@ -18,6 +18,7 @@ from ..core.arrays import as_array
 from ..core.module import Module
 from ..core.untouched import untouched
 from ..graph.passes import Pass
+from ..losses import get as get_loss
 from ..losses.base import Loss
 from .jacobian import jacobian
 
@@ -61,7 +62,7 @@ class JacobianRoute:
         )
 
 
-def jacobian_route(model: Module, loss: Loss, x: Any, y: Any) -> JacobianRoute:
+def jacobian_route(model: Module, loss: Loss | str, x: Any, y: Any) -> JacobianRoute:
     """The gradient of the loss with respect to the input, by multiplying the Jacobians of all layers.
 
         dL/dx = dL/dy · Jₖ · … · J₂ · J₁
@@ -71,7 +72,7 @@ def jacobian_route(model: Module, loss: Loss, x: Any, y: Any) -> JacobianRoute:
 
     Args:
         model: a chain of layers, such as a Sequential.
-        loss, x, y: as in training; keep the batch small.
+        loss, x, y: as in training, the loss by its name, too; keep the batch small.
 
     Raises:
         ValueError: for a model that is no chain.
@@ -82,6 +83,7 @@ def jacobian_route(model: Module, loss: Loss, x: Any, y: Any) -> JacobianRoute:
     >>> [shape for _, _, shape in route.layers], route.error < 1e-6
     ([(15, 12), (15, 15), (6, 15)], True)
     """
+    loss = get_loss(loss)
     data = as_array(x, where="jacobian_route")
     with untouched(model, loss):
         chain = _chain(model, data)

@@ -13,6 +13,7 @@ from ..core.module import Module
 from ..core.untouched import untouched
 from ..core.words import shape_text, table
 from ..graph.passes import Pass
+from ..losses import get as get_loss
 from ..losses.base import Loss
 
 
@@ -41,7 +42,7 @@ class LayerTrace:
 
 @dataclass
 class Trace:
-    """What :func:`trace` found: index it by name, iterate over its layers, or print it as a table.
+    """What :func:`trace` found: index it by name or position, iterate over its layers, or print it as a table.
 
     Attributes:
         layers: one LayerTrace for each layer call, in order.
@@ -55,7 +56,9 @@ class Trace:
     loss: mx.array | None = None
     grad_inputs: tuple[Any, ...] = ()
 
-    def __getitem__(self, name: str) -> LayerTrace:
+    def __getitem__(self, name: str | int) -> LayerTrace:
+        if isinstance(name, int) and -len(self.layers) <= name < len(self.layers):
+            return self.layers[name]
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -77,7 +80,7 @@ class Trace:
         return "\n".join([first, "-" * len(first), *lines, *end])
 
 
-def trace(model: Module, x: Any, loss: Loss | None = None, target: Any = None) -> Trace:
+def trace(model: Module, x: Any, loss: Loss | str | None = None, target: Any = None) -> Trace:
     """Run a model once, and its backward if there is a loss, and return what every layer got and gave.
 
     The model is left as it was: its gradients, running statistics, the random state, and what it had saved. It runs
@@ -86,7 +89,7 @@ def trace(model: Module, x: Any, loss: Loss | None = None, target: Any = None) -
     Args:
         model: a Sequential, a Graph, a custom module or a single layer.
         x: a batch of inputs; a tuple for a model with several.
-        loss, target: where gradients are wanted too.
+        loss, target: where gradients are wanted too; the loss may be its name, such as "mse".
 
     >>> from miniframe import Linear, MSELoss, ReLU, Sequential
     >>> model = Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
@@ -96,6 +99,7 @@ def trace(model: Module, x: Any, loss: Loss | None = None, target: Any = None) -
     """
     if (loss is None) != (target is None):
         raise ValueError("trace: expected a loss and a target, or neither")
+    loss = None if loss is None else get_loss(loss)
     with untouched(model, *([loss] if loss is not None else [])):
         seen = Pass(model, x, "trace")
         found = {

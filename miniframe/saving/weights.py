@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import mlx.core as mx
 
-from ..core.arrays import is_floating
+from ..core.arrays import as_array, is_floating
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..core.teach import teach
@@ -96,6 +97,48 @@ def put_weights(model: Module, arrays: Mapping[str, mx.array], strict: bool, whe
     return report
 
 
+def state_dict(model: Module) -> dict[str, mx.array]:
+    """The values of all parameters and buffers by name, as in PyTorch; changing the dict does not change the model.
+
+    >>> from miniframe import Linear
+    >>> {name: value.shape for name, value in Linear(2, 3).state_dict().items()}
+    {'weight': (3, 2), 'bias': (3,)}
+    """
+    return {name: cell.value for name, cell in cells_of(model).items()}
+
+
+def load_state_dict(model: Module, state: Mapping[str, Any], strict: bool = True) -> WeightsReport:
+    """Give the parameters and buffers the values that ``state`` holds under their names.
+
+    Args:
+        state: what ``state_dict`` returned, from this or another model; MLX or NumPy arrays, by name.
+        strict: as in ``load_weights``.
+
+    Returns:
+        What was loaded, and what was missing, unexpected or mismatched.
+
+    Raises:
+        ValueError: for values that do not fit (strict), before any is changed.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"load_state_dict: expected a dict from names to arrays, got {type(state).__name__}")
+    arrays = {name: as_array(value, where=f"load_state_dict: {name}") for name, value in state.items()}
+    return put_weights(model, arrays, strict, "load_state_dict")
+
+
+def count_params(model: Module, trainable: bool = False) -> int:
+    """How many numbers the parameters hold, as in Keras; a shared parameter counts once.
+
+    Args:
+        trainable: True counts only those that learn.
+
+    >>> from miniframe import Linear
+    >>> Linear(2, 3).count_params(), Linear(2, 3).freeze().count_params(trainable=True)
+    (9, 0)
+    """
+    return sum(p.size for p in model.parameters() if p.trainable or not trainable)
+
+
 def cells_of(model: Module) -> dict[str, Buffer]:
     """The parameters, then the buffers, by name."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -105,4 +148,4 @@ def _kind(array: mx.array) -> str:
     return f"{array.shape} {str(array.dtype).split('.')[-1]}"
 
 
-teach(Module, save_weights, load_weights)
+teach(Module, save_weights, load_weights, state_dict, load_state_dict, count_params)

@@ -63,6 +63,11 @@ def test_slices_of_unnamed_chains_are_numbered_afresh():
     "build, error, message",
     [
         (lambda: mf.Sequential(mf.ReLU), TypeError, r"expected a module at '0', got the class ReLU; write ReLU\(\)"),
+        (
+            lambda: mf.Sequential([mf.ReLU(), mf.Tanh()]),
+            TypeError,
+            r"expected a module at '0', got a list of 2; write Sequential\(a, b\) or Sequential\(\*layers\)",
+        ),
         (lambda: mf.Sequential(mf.ReLU(), 3), TypeError, "expected a module at '1', got 3"),
         (lambda: mf.Sequential({"a.b": mf.ReLU()}), ValueError, "without dots"),
         (lambda: mf.Sequential({"a": mf.ReLU()}).append(mf.ReLU(), "a"), ValueError, "already a layer named 'a'"),

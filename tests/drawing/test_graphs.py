@@ -70,9 +70,16 @@ def test_layers_inside_a_model_show_their_path():
 
 
 def test_what_cannot_be_drawn_is_an_error():
-    with pytest.raises(TypeError, match="draw: expected a Graph or nodes"):
+    with pytest.raises(TypeError, match="draw: expected a Graph, a Sequential or nodes"):
         mf.draw([3])
     with pytest.raises(ValueError, match="draw_steps: expected a node that holds a single number"):
         mf.draw_steps(Variable(mx.ones(3)))
     with pytest.raises(ValueError, match="expected a path with {}"):
         mf.draw_steps(example(), "picture.svg")
+
+
+def test_a_sequential_is_drawn_as_the_graph_of_its_layers():
+    model = mf.Sequential(mf.Linear(2, 3), mf.Sequential(mf.ReLU(), mf.Linear(3, 1)))
+    x = mf.Input(name="input")
+    assert mf.draw(model) == mf.draw(mf.Graph(x, model(x)))
+    assert [word in mf.draw(model) for word in ("input", "Linear(2 -> 3)", "ReLU", "Linear(3 -> 1)")] == [True] * 4

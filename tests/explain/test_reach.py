@@ -7,6 +7,7 @@ from harness import close, normal
 
 import miniframe as mf
 from miniframe import explain
+from miniframe.explain.reach import find_layer
 
 
 @pytest.fixture
@@ -51,3 +52,10 @@ def test_a_custom_model_that_composes_layers_is_reached_too(images):
     chain = mf.Sequential(net.conv, mf.GlobalAvgPool2d(), net.out)
     heat = explain.grad_cam(net, images, "conv", 1)
     assert heat.shape == (2, 8, 6) and mx.array_equal(heat, explain.grad_cam(chain, images, "0", 1))
+
+
+def test_a_layer_is_found_by_its_position_too():
+    model = mf.Sequential(mf.Linear(2, 3), mf.ReLU())
+    assert find_layer(model, 0) is model[0] and find_layer(model, -1) is model[1]
+    with pytest.raises(ValueError, match="no layer 2; this Sequential has 2"):
+        find_layer(model, 2)

@@ -116,3 +116,17 @@ def test_mistakes_are_clear_errors():
         mf.trace(model, array(5, 3))
     with pytest.raises(KeyError, match="trace: no layer 'x'; it has 0"):
         mf.trace(model, array(5, 3))["x"]
+
+
+def test_a_trace_is_indexed_by_position_too_and_takes_the_name_of_a_loss():
+    model, x, y = mf.Sequential(mf.Linear(2, 3), mf.ReLU()), mx.ones((4, 2)), mx.zeros((4, 3))
+    by_name, by_object = mf.trace(model, x, "mse", y), mf.trace(model, x, mf.MSELoss(), y)
+    assert by_name[0] is by_name["0"] and by_name[-1] is by_name["1"]
+    assert by_name.loss.item() == by_object.loss.item()
+    assert mx.array_equal(by_name[0].parameter_grads["weight"], by_object["0"].parameter_grads["weight"])
+    with pytest.raises(KeyError, match="trace: no layer 2; it has 0, 1"):
+        by_name[2]
+    with pytest.raises(ValueError, match="unknown loss 'mean'; known: mse"):
+        mf.trace(model, x, "mean", y)
+    names = [step.name for step in mf.backward_steps(model, "mse", x, y)]
+    assert names == ["loss", "1", "0"] and mf.jacobian_route(model, "mse", x, y).error < 1e-6

@@ -76,3 +76,34 @@ def test_loading_a_model_from_weights_alone_says_so(path):
     mx.save_safetensors(str(path), {"a": mx.ones(1)})
     with pytest.raises(ValueError, match="holds no miniframe model"):
         mf.load(path)
+
+
+def test_a_state_dict_carries_the_values_to_another_model():
+    first, second = (mf.Sequential(mf.Linear(2, 3), mf.BatchNorm(3)) for _ in range(2))
+    first(mx.random.normal((8, 2)))
+    state = first.state_dict()
+    assert list(state) == [n for n, _ in first.named_parameters()] + [n for n, _ in first.named_buffers()]
+    report = second.load_state_dict({name: np.array(value) for name, value in state.items()})
+    assert report.complete and len(report.loaded) == len(state)
+    assert all(mx.array_equal(value, second.state_dict()[name]) for name, value in state.items())
+    state["0.weight"] = mx.zeros((3, 2))
+    assert not mx.array_equal(first[0].weight.value, state["0.weight"])
+
+
+def test_a_state_dict_that_does_not_fit_changes_nothing():
+    model = mf.Linear(2, 3)
+    before = model.weight.value
+    with pytest.raises(ValueError, match=r"load_state_dict: the weights do not fit the model.*\n.*\nmissing.*bias"):
+        model.load_state_dict({"weight": mx.zeros((3, 2))})
+    assert model.weight.value is before
+    assert model.load_state_dict({"weight": mx.zeros((3, 2))}, strict=False).missing == ["bias"]
+    assert not model.weight.value.any().item()
+    with pytest.raises(TypeError, match="expected a dict from names to arrays, got list"):
+        model.load_state_dict([1])
+
+
+def test_parameters_are_counted_once_and_frozen_ones_apart():
+    shared = mf.Linear(3, 3)
+    model = mf.Sequential(shared, shared, mf.Linear(3, 2))
+    model[2].freeze()
+    assert (model.count_params(), model.count_params(trainable=True)) == (20, 12)
