@@ -16,7 +16,7 @@ import mlx.core as mx
 from ..core.arrays import as_array, as_tuple
 from ..core.module import Module
 from ..core.node import Node
-from ..core.parts import Part
+from ..core.parts import Learned, Part
 from ..core.tape import tape
 from ..core.walk import add_grad, ancestors, backward_order, input_grads
 from .names import name_nodes
@@ -87,6 +87,8 @@ class Pass:
         """A call in words, such as "layer '1', ReLU()"; what belongs to no layer of the model, by itself."""
         module = self.calls[name].module
         assert module is not None
+        if isinstance(module, Learned):
+            return f"parameter {name!r}"
         return f"layer {name!r}, {module.title()}" if self.paths.get(id(module)) else module.title()
 
     def backward(self, gradient: Any) -> Iterator[Step]:

@@ -193,3 +193,16 @@ def test_a_gradient_that_does_not_fit_is_refused():
         list(seen.backward(array(5, 3)))
     with pytest.raises(ValueError, match="expected a tuple of 1 gradients, one for each output, got 2"):
         list(seen.backward((array(5, 2), array(5, 2))))
+
+
+def test_a_parameter_in_a_forward_is_called_by_its_path():
+    class Scaled(mf.Module):
+        def __init__(self):
+            self.scale = mf.Parameter(mx.ones(2))
+
+        def forward(self, x):
+            return x * self.scale + self.scale
+
+    seen = Pass(mf.Sequential(Scaled()), mx.ones((1, 2)))
+    assert list(seen.calls) == ["0.scale", "0.multiply", "0.scale#2", "0.add"]
+    assert [seen.title(name) for name in ("0.scale", "0.scale#2")] == ["parameter '0.scale'", "parameter '0.scale#2'"]
