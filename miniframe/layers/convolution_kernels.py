@@ -12,6 +12,7 @@ times the filters (``neighbours``): the pixels that they share are moved once, a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,28 +27,32 @@ MOVE = 64  # floating-point operations of a product in the time that moving one 
 GAIN = 0.85  # the share of the cost that may remain for neighbours to be worth it
 
 
-class _Transformable:
-    """Whether code runs under ``mx.vmap`` or is being exported, neither of which MLX's strided views support."""
+class _Transformable(threading.local):
+    """Whether this thread runs under ``mx.vmap`` or exports, neither of which MLX's strided views support."""
 
     on = False
+
+
+_transformable = _Transformable()
 
 
 @contextmanager
 def transformable() -> Iterator[None]:
     """``with transformable():`` keeps to operations that ``mx.vmap`` and ``mx.export_function`` can handle."""
-    before, _Transformable.on = _Transformable.on, True
+    before, _transformable.on = _transformable.on, True
     try:
         yield
     finally:
-        _Transformable.on = before
+        _transformable.on = before
 
 
 def windows_as_rows(x: mx.array, window: Window) -> mx.array:
     """(N, H, W, C) -> (N, OH, OW, KH KW C): the pixels under each window, copied side by side."""
-    if _Transformable.on:
+    if _transformable.on:
         return mx.concatenate(window.shifted(x), axis=-1)
     oh, ow = window.output_size(*x.shape[1:3])
-    n, h, w, c = (x := window.pad(x)).shape
+    # MLX's strided views need pixels without gaps: what padding makes, and otherwise a copy of an x that has some
+    n, h, w, c = (x := window.pad(x) if window.padded else mx.contiguous(x)).shape
     (sv, sh), (dv, dh) = window.stride, window.dilation
     views = mx.as_strided(x, (n, oh, ow, *window.kernel, c), (h * w * c, sv * w * c, sh * c, dv * w * c, dh * c, 1))
     return views.reshape(n, oh, ow, -1)
@@ -153,7 +158,7 @@ def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: in
     B O filters instead of O.
     """
     o, _, kw, _ = weight
-    if groups > 1 or window.dilation != (1, 1) or _Transformable.on or mx.default_device() != mx.Device(mx.cpu):
+    if groups > 1 or window.dilation != (1, 1) or _transformable.on or mx.default_device() != mx.Device(mx.cpu):
         return 1
 
     def cost(count: int) -> float:
