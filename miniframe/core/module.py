@@ -14,7 +14,7 @@ import mlx.core as mx
 from .arrays import as_array
 from .cells import EMPTY, Buffer, Parameter
 from .node import Node
-from .tape import backward_through, call_on_nodes, forward_recorded, tape
+from .tape import backward_through, call_on_nodes, forward_recorded, not_recording, this_thread
 from .words import numbered
 
 if TYPE_CHECKING:  # for the list of verbs at the end of Module
@@ -108,7 +108,7 @@ class Module:
         if self.composes():
             return forward_recorded(self, inputs)
         output = self.forward(*inputs)
-        if not tape.on:
+        if not_recording and not this_thread.tape.on:
             self._saved = EMPTY
         return output
 

@@ -16,7 +16,7 @@ from .cells import Parameter
 from .foreign import NotRecorded
 from .module import Module
 from .node import Node
-from .tape import call_on_nodes, flattened, tape
+from .tape import call_on_nodes, flattened, this_thread
 from .teach import teach
 
 
@@ -80,7 +80,7 @@ def part(module: Module, index: int) -> Module:
 
 def node(parameter: Parameter) -> Node:
     """A node that stands for the parameter; the gradient that reaches it is added to the parameter's."""
-    for module in tape.scope:
+    for module in this_thread.tape.scope:
         if not module._uses_parameters:
             module._uses_parameters = True
     found: Node = Learned(parameter)()
@@ -98,7 +98,7 @@ def _composing(calls: int = 0) -> bool:
     Args:
         calls: how many calls of layers to overlook: 1 for the layer that asks on its own behalf.
     """
-    frame = sys._getframe(1) if tape.scope else None
+    frame = sys._getframe(1) if this_thread.tape.scope else None
     while frame is not None:
         code = frame.f_code
         if code is flattened.__code__:

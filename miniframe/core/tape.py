@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,35 +20,61 @@ if TYPE_CHECKING:
 
 
 class Tape:
-    """What is being recorded at the moment.
+    """What one thread records at the moment.
 
     Attributes:
         on: whether forward passes keep what backward needs; ``no_grad`` switches it off.
+        switched_off: by how many ``no_grad`` that have not been left yet.
         scope: the composite models that are being run on nodes, outermost first.
         calls: the calls made so far by the module whose forward is being recorded; None outside of one.
     """
 
+    __slots__ = ("on", "switched_off", "scope", "calls")
+
     def __init__(self) -> None:
-        self.on = True
+        self.on, self.switched_off = True, 0
         self.scope: tuple[Module, ...] = ()
         self.calls: list[Node] | None = None
 
 
-tape = Tape()
+class _ThisThread(threading.local):
+    """``tape`` is that of the thread that asks."""
+
+    def __init__(self) -> None:
+        self.tape = Tape()
+
+
+this_thread = _ThisThread()
+not_recording: set[Tape] = set()  # those of all threads; while there are none, a call need not look for its own
 
 
 class no_grad:
-    """``with no_grad():`` forward passes keep nothing for backward, and calls on nodes are not recorded."""
+    """``with no_grad():`` forward passes keep nothing for backward, and calls on nodes are not recorded.
+
+    It holds for the thread that enters it. The thread records again when it has left all that it entered, in whatever
+    order: generators that are inside of one need not end in the order in which they began, nor in their own thread.
+    """
+
+    def __init__(self) -> None:
+        self._tapes: list[Tape] = []
 
     def __enter__(self) -> no_grad:
-        self._before = tape.on
+        tape = this_thread.tape
+        self._tapes.append(tape)
+        tape.switched_off += 1
         tape.on = False
+        not_recording.add(tape)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tape.on = self._before
+        tape = this_thread.tape if this_thread.tape in self._tapes else self._tapes[-1]
+        self._tapes.remove(tape)
+        tape.switched_off -= 1
+        if tape.switched_off == 0:
+            tape.on = True
+            not_recording.discard(tape)
 
 
 # -------------------------------------------------------------------- a call on nodes
@@ -63,8 +90,9 @@ def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
         if value is None:
             missing = True
         values.append(value)
+    tape = this_thread.tape  # once, because reaching it takes as long as four attributes
     if module.flattens or module.composes():
-        return flattened(module, nodes)
+        return flattened(module, nodes, tape)
     if missing:
         return _parts(module, Node(None, module, nodes, scope=tape.scope), module.output_count)
     calls = tape.calls
@@ -87,7 +115,7 @@ def call_on_nodes(module: Module, nodes: tuple[Any, ...]) -> Any:
     return _parts(module, node, len(value)) if isinstance(value, tuple) else node
 
 
-def flattened(module: Module, nodes: tuple[Node, ...]) -> Any:
+def flattened(module: Module, nodes: tuple[Node, ...], tape: Tape) -> Any:
     """The forward of a module made of others, on nodes: each inner call becomes one."""
     outside, tape.scope = tape.scope, (*tape.scope, module)
     try:
@@ -123,7 +151,7 @@ def _constant(x: Any) -> Node:
     """Plain numbers stay numbers, so that they take the precision of what they meet; parameters are still learned."""
     if isinstance(x, Parameter):
         return x.node()
-    return Node(x if isinstance(x, (int, float)) else as_array(x, where="Node"), scope=tape.scope)
+    return Node(x if isinstance(x, (int, float)) else as_array(x, where="Node"), scope=this_thread.tape.scope)
 
 
 # -------------------------------------------------------------------- a composite module, called on arrays
@@ -132,12 +160,13 @@ def _constant(x: Any) -> Node:
 def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     """Run a module that only composes others on arrays, keeping the recorded calls in its ``saved`` slot."""
     module._saved = EMPTY  # free what the last forward kept
+    tape = this_thread.tape
     if not tape.on:
-        return _unrecorded(module, inputs)
+        return _unrecorded(module, inputs, tape)
     nodes = tuple(map(Node, inputs))
     before, tape.calls = tape.calls, []
     try:
-        output = flattened(module, nodes)
+        output = flattened(module, nodes, tape)
     finally:
         calls, tape.calls = tape.calls, before
     outputs, results = output if isinstance(output, tuple) else (output,), _values(module, output)
@@ -154,7 +183,7 @@ def forward_recorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
     return tuple(results) if isinstance(output, tuple) else results[0]
 
 
-def _unrecorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
+def _unrecorded(module: Module, inputs: tuple[mx.array, ...], tape: Tape) -> Any:
     """The forward under no_grad: on the arrays themselves, unless an expression needs a parameter to be a node."""
     if not module._uses_parameters:
         try:
@@ -166,10 +195,10 @@ def _unrecorded(module: Module, inputs: tuple[mx.array, ...]) -> Any:
         except (TypeError, AttributeError, ValueError) as error:
             if isinstance(error, ValueError) and "Parameter" not in str(error):
                 raise
-            output = flattened(module, tuple(map(Node, inputs)))  # works, or says what is wrong
+            output = flattened(module, tuple(map(Node, inputs)), tape)  # works, or says what is wrong
             module._uses_parameters = True
     else:
-        output = flattened(module, tuple(map(Node, inputs)))
+        output = flattened(module, tuple(map(Node, inputs)), tape)
     results = _values(module, output)
     return tuple(results) if isinstance(output, tuple) else results[0]
 

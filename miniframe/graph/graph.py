@@ -12,7 +12,7 @@ from ..core.cells import EMPTY
 from ..core.module import Module
 from ..core.node import Node, Placeholder
 from ..core.parts import Part
-from ..core.tape import tape, with_title
+from ..core.tape import this_thread, with_title
 from ..core.untouched import evaluating
 from ..core.walk import ancestors, backward, grad_or_zero
 from .names import name_nodes, top_layers
@@ -73,7 +73,7 @@ class Graph(Module):
         self._check(inputs)
         on_nodes = any(isinstance(x, Node) for x in inputs)
         calls = self._run(inputs, on_nodes)
-        self.saved = (calls, [None] * len(calls)) if tape.on and not on_nodes else EMPTY
+        self.saved = (calls, [None] * len(calls)) if this_thread.tape.on and not on_nodes else EMPTY
         found = {node.index: value for node, (value, _) in zip(self.nodes, calls)}
         outputs = tuple(found[node.index] for node in self.outputs)
         return outputs[0] if self.single_output else outputs
@@ -132,6 +132,7 @@ class Graph(Module):
             self._program = self._plan()
         given = {node.index: x for node, x in zip(self.inputs, inputs)}
         calls: list[tuple[Any, Any]] = []
+        recording = this_thread.tape.on
         for node, sources in self._program:
             module = node.module
             if sources is None or module is None:
@@ -145,7 +146,7 @@ class Graph(Module):
                     raise
                 raise with_title(module, arguments, error) from error
             calls.append((value, module.kept))
-            if not tape.on:
+            if not recording:
                 module.saved = EMPTY
         return calls
 

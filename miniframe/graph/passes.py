@@ -17,7 +17,7 @@ from ..core.arrays import as_array, as_tuple
 from ..core.module import Module
 from ..core.node import Node
 from ..core.parts import Learned, Part
-from ..core.tape import tape
+from ..core.tape import this_thread
 from ..core.walk import add_grad, ancestors, backward_order, input_grads
 from .names import name_nodes
 
@@ -60,7 +60,7 @@ class Pass:
     """
 
     def __init__(self, model: Module, x: Any, where: str = "Pass") -> None:
-        if not tape.on:
+        if not this_thread.tape.on:
             raise RuntimeError(f"{where}: nothing is recorded under no_grad")
         self.model, self.where = model, where
         self.inputs = tuple(

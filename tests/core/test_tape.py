@@ -2,7 +2,9 @@
 
 import copy
 import gc
+import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import mlx.core as mx
 import numpy as np
@@ -11,6 +13,8 @@ from harness import by_differences, by_mx_grad, close, normal
 
 import miniframe as mf
 from miniframe import Linear, ReLU, Sequential, Tanh, Variable
+from miniframe.core.cells import EMPTY
+from miniframe.core.node import FORGOTTEN
 
 
 def array(*shape, seed=0):
@@ -190,6 +194,106 @@ def test_what_was_computed_under_no_grad_is_a_constant_afterwards():
     f = fixed * x
     f.backward()
     assert x.grad.item() == 6 and fixed.grad.item() == 2
+
+
+def recording():
+    """Whether a forward keeps something for backward, on arrays and on nodes."""
+    layer = Linear(2, 2)
+    layer(mx.ones((1, 2)))
+    kept = layer._saved is not EMPTY
+    assert kept == (layer(Variable(mx.ones((1, 2)))).saved is not FORGOTTEN)
+    return kept
+
+
+def elsewhere(function):
+    """What a function returns in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def test_no_grad_holds_for_its_own_thread():
+    with mf.no_grad():
+        assert not recording() and elsewhere(recording)
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with mf.no_grad():
+            inside.set()
+            leave.wait(10)
+            return recording()
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(stay)
+        assert inside.wait(10) and recording()
+        leave.set()
+        assert not other.result() and pool.submit(recording).result()
+    assert recording()
+
+
+def test_one_no_grad_can_be_entered_again_inside_of_itself_and_by_several_threads():
+    quiet = mf.no_grad()
+    for _ in range(2):
+        with quiet:
+            with quiet:
+                assert not recording()
+            assert not recording()
+        assert recording()
+
+    def inside():
+        with quiet:
+            return recording()
+
+    with quiet:
+        assert not elsewhere(inside) and not recording()
+    assert recording() and elsewhere(recording)
+
+
+def test_generators_may_leave_no_grad_in_any_order():
+    def quiet():
+        with mf.no_grad():
+            yield
+
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        generators = [quiet() for _ in range(3)]
+        for generator in generators:
+            next(generator)
+        for place in order:
+            assert not recording()
+            generators[place].close()
+        assert recording()
+
+
+def test_a_generator_that_ends_in_another_thread_leaves_both_as_they_should_be():
+    def quiet():
+        with mf.no_grad():
+            yield
+
+    generator = quiet()
+    next(generator)
+
+    def end():
+        generator.close()
+        return recording()
+
+    assert not recording()
+    assert elsewhere(end) and recording()
+
+
+def test_composite_models_record_in_several_threads_at_once():
+    models, x = [Gated() for _ in range(4)], array(5, 3)
+    mx.eval([p.value for model in models for p in model.parameters()])
+
+    def gradients(model):
+        model.zero_grad()
+        results = [model.backward(model(x)), *(p.grad for p in model.parameters())]
+        mx.eval(results)
+        return results
+
+    alone = [gradients(model) for model in models]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            for results, expected in zip(pool.map(gradients, models), alone, strict=True):
+                assert all(mx.array_equal(a, b) for a, b in zip(results, expected, strict=True))
 
 
 def test_no_grad_ends_when_an_error_leaves_it():
