@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,6 +53,8 @@ class _Symbol(ctypes.Structure):
 
 _status = "not installed"
 _library: Any = None
+_lock = threading.RLock()
+_users, _before = 0, 1  # of one_thread, in all threads together, and the pool's size before the first of them
 
 
 def status() -> str:
@@ -64,16 +67,33 @@ def one_thread() -> Iterator[None]:
     """``with one_thread():`` for many small products, where threads that wait for each other lose more than they gain.
 
     On a busy machine that is the difference between milliseconds and seconds. Does nothing without the fast BLAS.
+    The pool of threads is the whole process's, so it stays small until the last thread that asked for it is done.
     """
     if _library is None:
         yield
         return
-    before = _library.scipy_openblas_get_num_threads()
-    _library.scipy_openblas_set_num_threads(1)
+    _enter()
     try:
         yield
     finally:
-        _library.scipy_openblas_set_num_threads(before)
+        _leave()
+
+
+def _enter() -> None:
+    global _users, _before
+    with _lock:
+        if _users == 0:
+            _before = _library.scipy_openblas_get_num_threads()
+            _library.scipy_openblas_set_num_threads(1)
+        _users += 1
+
+
+def _leave() -> None:
+    global _users
+    with _lock:
+        _users -= 1
+        if _users == 0:
+            _library.scipy_openblas_set_num_threads(_before)
 
 
 def install() -> bool:

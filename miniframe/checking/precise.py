@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
+
+from ..backend.stand_ins import stand_ins
 
 
 def _exp(x: mx.array) -> mx.array:
@@ -78,7 +81,7 @@ _REPLACEMENTS: dict[str, Callable[..., mx.array]] = {
 }
 
 
-def _choosing(original: Callable[..., mx.array], accurate: Callable[..., mx.array]) -> Callable[..., mx.array]:
+def _choosing(accurate: Callable[..., mx.array], original: Callable[..., mx.array]) -> Callable[..., mx.array]:
     """Calls ``accurate`` for float64 arrays, ``original`` for everything else."""
 
     def function(x: Any, *args: Any, **options: Any) -> mx.array:
@@ -92,16 +95,10 @@ def _choosing(original: Callable[..., mx.array], accurate: Callable[..., mx.arra
 
 @contextmanager
 def precise() -> Iterator[None]:
-    """Make float64 functions of ``mlx.core``, and the array methods of the same names, accurate for the moment."""
-    replaced = []
-    for owner in (mx, mx.array):
-        for name, accurate in _REPLACEMENTS.items():
-            if hasattr(owner, name):
-                original = getattr(owner, name)
-                replaced.append((owner, name, original))
-                setattr(owner, name, _choosing(original, accurate))
-    try:
+    """Make float64 functions of ``mlx.core``, and the array methods of the same names, accurate for the moment.
+
+    Only in this thread; others go on computing as they did.
+    """
+    makers = [(name, partial(_choosing, accurate)) for name, accurate in _REPLACEMENTS.items()]
+    with stand_ins((owner, name, make) for owner in (mx, mx.array) for name, make in makers):
         yield
-    finally:
-        for owner, name, original in replaced:
-            setattr(owner, name, original)

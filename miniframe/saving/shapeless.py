@@ -9,41 +9,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
 
+from ..backend.stand_ins import stand_ins
+
+Operation = Callable[..., Any]
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "var", "std", "any", "all", "logsumexp")
 
 
 @contextmanager
 def free_of_fixed_shapes(batch: int) -> Iterator[None]:
-    """While tracing, replace the operations that would fix the batch size.
+    """While tracing in this thread, replace the operations that would fix the batch size.
 
     Args:
         batch: of the traced example; axes whose length it divides are taken for the batch.
     """
-    slicing = mx.array.__getitem__
-    replaced: list[tuple[Any, str, Callable[..., Any]]] = [
-        (mx, "addmm", _addmm),
-        (mx, "reshape", _reshape(mx.array.reshape, batch)),
-        (mx.array, "reshape", _reshape(mx.array.reshape, batch)),
-        (mx.array, "__getitem__", _getitem(slicing)),
-        (mx, "take", _take(mx.take)),
-        (mx, "pad", _pad),
-        (mx, "split", _split),
-        (mx.array, "split", _split),
-        (mx, "repeat", _repeat),
-        (mx, "broadcast_to", _broadcast_to(mx.broadcast_to, batch)),
+    reshape = partial(_reshape, batch)
+    makers: list[tuple[Any, str, Callable[[Operation], Operation]]] = [
+        (mx, "addmm", lambda old: _addmm),
+        (mx, "reshape", reshape),
+        (mx.array, "reshape", reshape),
+        (mx.array, "__getitem__", _getitem),
+        (mx, "take", _take),
+        (mx, "pad", lambda old: _pad),
+        (mx, "split", lambda old: _split),
+        (mx.array, "split", lambda old: _split),
+        (mx, "repeat", lambda old: _repeat),
+        (mx, "broadcast_to", partial(_broadcast_to, batch)),
+        (mx, "softmax", partial(_softmax, batch)),
     ]
-    for owner in (mx, mx.array):
-        replaced += [(owner, name, _reduce(name, getattr(owner, name), batch)) for name in REDUCTIONS]
-    replaced.append((mx, "softmax", _softmax(mx.softmax, batch)))
-    with ExitStack() as stack:
-        for owner, name, function in replaced:
-            stack.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, function)
+    makers += [(owner, name, partial(_reduce, name, batch)) for owner in (mx, mx.array) for name in REDUCTIONS]
+    with stand_ins(makers):
         yield
 
 
@@ -58,7 +58,7 @@ def _choose(x: mx.array, places: Sequence[int], axis: int) -> mx.array:
     return mx.take_along_axis(x, mx.expand_dims(indices, [a for a in range(x.ndim) if a != axis]), axis=axis)
 
 
-def _getitem(old: Callable[..., mx.array]) -> Callable[..., mx.array]:
+def _getitem(old: Operation) -> Operation:
     """x[...] with slices, numbers, None and ...; anything else is left as it is."""
 
     def getitem(x: mx.array, index: Any) -> mx.array:
@@ -86,7 +86,7 @@ def _getitem(old: Callable[..., mx.array]) -> Callable[..., mx.array]:
     return getitem
 
 
-def _take(old: Callable[..., mx.array]) -> Callable[..., mx.array]:
+def _take(old: Operation) -> Operation:
     """Numbers and constant lists of places along an axis; a lookup in a table of weights is left as it is."""
 
     def take(x: mx.array, indices: Any, axis: int | None = None, **options: Any) -> mx.array:
@@ -97,7 +97,7 @@ def _take(old: Callable[..., mx.array]) -> Callable[..., mx.array]:
     return take
 
 
-def _reduce(name: str, old: Callable[..., mx.array], batch: int) -> Callable[..., mx.array]:
+def _reduce(name: str, batch: int, old: Operation) -> Operation:
     """Over axes of length 1 there is nothing to add; MLX (0.32) would crash on it when the file is run."""
 
     def reduce(x: mx.array, axis: Any = None, keepdims: bool = False, **options: Any) -> mx.array:
@@ -115,7 +115,7 @@ def _reduce(name: str, old: Callable[..., mx.array], batch: int) -> Callable[...
     return reduce
 
 
-def _softmax(old: Callable[..., mx.array], batch: int) -> Callable[..., mx.array]:
+def _softmax(batch: int, old: Operation) -> Operation:
     """Along an axis of length 1 it is 1, computed without a reduction."""
 
     def softmax(x: mx.array, axis: Any = None, **options: Any) -> mx.array:
@@ -163,7 +163,7 @@ def _repeat(x: mx.array, repeats: int, axis: int | None = None, **options: Any) 
     return _choose(x, [place for place in range(x.shape[axis]) for _ in range(repeats)], axis % x.ndim)
 
 
-def _broadcast_to(old: Callable[..., mx.array], batch: int) -> Callable[..., mx.array]:
+def _broadcast_to(batch: int, old: Operation) -> Operation:
     """Stretching along other axes than the batch, by adding zeros of the wanted lengths."""
 
     def broadcast_to(x: mx.array, shape: Sequence[int], **options: Any) -> mx.array:
@@ -176,7 +176,7 @@ def _broadcast_to(old: Callable[..., mx.array], batch: int) -> Callable[..., mx.
     return broadcast_to
 
 
-def _reshape(old: Callable[..., mx.array], batch: int) -> Callable[..., mx.array]:
+def _reshape(batch: int, old: Operation) -> Operation:
     """Write -1 for the axis that holds the batch: MLX then computes it anew for every input."""
 
     def reshape(x: mx.array, *shape: Any, **options: Any) -> mx.array:

@@ -58,7 +58,7 @@ def cores() -> int:
     setting = os.environ.get(SETTING)
     if setting is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not setting.isdigit() or int(setting) < 1:
+    if not setting.isdecimal() or int(setting) < 1:
         raise ValueError(f"{SETTING}: expected a number of cores, at least 1, got {setting!r}")
     return int(setting)
 

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import mlx.core as mx
 import numpy as np
@@ -46,6 +48,26 @@ def test_one_thread_for_a_while_and_as_many_as_before_afterwards():
     with pytest.raises(RuntimeError), fast_blas.one_thread():
         assert threads() == 1
         raise RuntimeError
+    assert threads() == before
+
+
+@linux
+def test_of_two_threads_that_ask_for_one_the_last_to_be_done_restores():
+    before, second_in, first_out = threads(), threading.Event(), threading.Event()
+
+    def second():
+        with fast_blas.one_thread(), fast_blas.one_thread():
+            second_in.set()
+            assert first_out.wait(10)
+            return threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        with fast_blas.one_thread():
+            other = pool.submit(second)
+            assert second_in.wait(10)
+        assert threads() == 1
+        first_out.set()
+        assert other.result() == 1
     assert threads() == before
 
 

@@ -1,6 +1,7 @@
 """Double-precision functions that are accurate to the last digits."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import mlx.core as mx
 import numpy as np
@@ -45,3 +46,16 @@ def test_everything_is_put_back_and_float32_is_left_alone():
         assert mx.exp is not before[0]
         assert mx.array_equal(mx.exp(x), expected)
     assert (mx.exp, mx.array.exp) == before
+
+
+def test_other_threads_go_on_as_they_did():
+    x = mx.array(X, dtype=mx.float64)
+
+    def rough():
+        with mx.stream(mx.cpu):
+            return np.array(mx.exp(x))
+
+    expected = rough()
+    with precise(), ThreadPoolExecutor(1) as pool:
+        np.testing.assert_array_equal(pool.submit(rough).result(), expected)
+        assert not np.array_equal(rough(), expected)

@@ -1,5 +1,7 @@
 """Several ways of computing the same convolution agree."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -16,6 +18,16 @@ def test_both_ways_of_laying_out_windows_agree():
     strided = kernels.windows_as_rows(x, window)
     with kernels.transformable():
         assert mx.array_equal(strided, kernels.windows_as_rows(x, window))
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_transformable_holds_for_its_own_thread():
+    def joined():
+        return kernels.neighbours(12, (2, 3, 3, 1), Window((3, 3)), 1)
+
+    assert joined() > 1
+    with kernels.transformable(), ThreadPoolExecutor(1) as pool:
+        assert joined() == 1 and pool.submit(joined).result() > 1
 
 
 @pytest.mark.usefixtures("on_cpu")

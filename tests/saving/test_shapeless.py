@@ -1,5 +1,7 @@
 """What must be rewritten for any batch size, and what cannot be."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -52,3 +54,17 @@ def test_reductions_over_axes_of_length_1(name, tmp_path):
     x = array(4, 1, 1, 3)
     for a, b in zip(mx.import_function(path)(x), model.forward(x)):
         close(a, b)
+
+
+def test_other_threads_may_mix_samples_while_a_model_is_exported(tmp_path):
+    x = array(4, 3)
+
+    class Slow(mf.Module):
+        def forward(self, x):
+            here = pool.submit(lambda: mx.softmax(array(4, 3), axis=0)[1:3].reshape(6).tolist()).result()
+            assert here == expected
+            return x * 2
+
+    expected = mx.softmax(x, axis=0)[1:3].reshape(6).tolist()
+    with ThreadPoolExecutor(1) as pool:
+        Slow().export(tmp_path / "model.mlxfn", array(2, 3))

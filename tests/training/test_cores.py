@@ -150,7 +150,7 @@ def test_other_threads_compute_batches_whole():
     assert answers == [False]
 
 
-@pytest.mark.parametrize("setting", ["0", "two", "-1", ""])
+@pytest.mark.parametrize("setting", ["0", "two", "-1", "", "²", "①", "1.5"])
 def test_an_unsuitable_number_of_cores_is_refused(monkeypatch, setting):
     monkeypatch.setenv(cores.SETTING, setting)
     with pytest.raises(ValueError, match="MINIFRAME_CORES: expected a number of cores, at least 1, got"):
