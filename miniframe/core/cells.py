@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mlx.core as mx
@@ -24,8 +26,43 @@ class _Empty:
 EMPTY = _Empty()
 
 
+class _ThisThread(threading.local):
+    """``collected`` are the cells made under ``started_together`` in the thread that asks; None outside of it."""
+
+    collected: list[Buffer] | None = None
+
+
+_this_thread = _ThisThread()
+
+
+def started(array: mx.array) -> mx.array:
+    """The array, with its computation under way, which MLX leaves to the thread that described it.
+
+    Another thread could not even ask for it: "There is no Stream(cpu, 0) in current thread".
+    """
+    if _this_thread.collected is None:
+        mx.async_eval(array)
+    return array
+
+
+@contextmanager
+def started_together() -> Iterator[None]:
+    """Start the cells made inside at the end, all at once: a value that was replaced by then is never computed."""
+    before, _this_thread.collected = _this_thread.collected, []
+    try:
+        yield
+    finally:
+        cells, _this_thread.collected = _this_thread.collected, before
+        if before is None:
+            mx.async_eval(values_of(cells))
+        else:
+            before.extend(cells)
+
+
 class Buffer:
     """An array that belongs to a module or an optimizer but is not learned: running statistics, a momentum, a rate.
+
+    Its computation starts at once (see ``started``), so that any thread can use it.
 
     Args:
         value: the array (or anything ``mx.array`` accepts). Later values must have the same shape.
@@ -35,6 +72,10 @@ class Buffer:
 
     def __init__(self, value: Any) -> None:
         self._value = as_array(value)
+        if _this_thread.collected is None:
+            started(self._value)
+        else:
+            _this_thread.collected.append(self)
 
     @property
     def value(self) -> mx.array:

@@ -1,6 +1,7 @@
 """Starting values for weights: what keeps the size of activations and gradients even from layer to layer.
 
-Every initializer takes a shape laid out like a layer's weight, (outputs, ..., inputs), and returns a float32 array.
+Every initializer takes a shape laid out like a layer's weight, (outputs, ..., inputs), and returns a float32 array,
+whose computation has been started, so that any thread can use it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import math
 from collections.abc import Sequence
 
 import mlx.core as mx
+
+from ..core.cells import started
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 
@@ -41,22 +44,22 @@ def gain(nonlinearity: str, slope: float = 0.01) -> float:
 
 def zeros(shape: Sequence[int]) -> mx.array:
     """All zeros."""
-    return mx.zeros(shape)
+    return started(mx.zeros(shape))
 
 
 def constant(shape: Sequence[int], value: float) -> mx.array:
     """``value`` everywhere."""
-    return mx.full(shape, value, dtype=mx.float32)
+    return started(mx.full(shape, value, dtype=mx.float32))
 
 
 def uniform(shape: Sequence[int], bound: float) -> mx.array:
     """U(-bound, bound)."""
-    return mx.random.uniform(-bound, bound, shape)
+    return started(mx.random.uniform(-bound, bound, shape))
 
 
 def normal(shape: Sequence[int], std: float) -> mx.array:
     """N(0, std²)."""
-    return mx.random.normal(shape) * std
+    return started(mx.random.normal(shape) * std)
 
 
 def xavier_uniform(shape: Sequence[int], gain: float = 1.0) -> mx.array:
@@ -90,4 +93,4 @@ def orthogonal(shape: Sequence[int], gain: float = 1.0) -> mx.array:
         q, r = mx.linalg.qr(mx.random.normal((max(rows, columns), min(rows, columns))))
         q = q * mx.sign(mx.diag(r))  # makes the distribution uniform over all rotations
         matrix = q if rows >= columns else q.T
-        return (gain * matrix).reshape(shape)
+        return started((gain * matrix).reshape(shape))

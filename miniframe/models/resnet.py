@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.cells import started_together
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..layers import BatchNorm, Conv2d, GlobalAvgPool2d, Linear, MaxPool2d, ReLU
@@ -49,6 +50,7 @@ class BasicBlock(Module):
         return self.relu(y + around)
 
 
+@started_together()
 def resnet18(num_classes: int = 1000) -> Sequential:
     """Eight blocks in four stages, 11,689,512 parameters. (N, 224, 224, 3) -> (N, num_classes).
 

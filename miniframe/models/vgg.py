@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..core.cells import started_together
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..layers import AdaptiveAvgPool2d, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
@@ -20,6 +21,7 @@ VGG16 = (64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)
 VGG19 = (64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512)
 
 
+@started_together()
 def vgg(stages: Sequence[Sequence[int]], num_classes: int = 1000, batch_norm: bool = False) -> Sequential:
     """A VGG from the channels of its convolutions, stage by stage. (N, H, W, 3) -> (N, num_classes).
 

@@ -59,17 +59,17 @@ def evaluate(
 
 
 def predict(model: Module, x: Any, *, batch_size: int = BATCH) -> mx.array:
-    """The outputs for inputs ``x`` (an array, or a tuple of arrays), in evaluation mode, joined in order."""
+    """The outputs for inputs ``x`` (an array, or a tuple of arrays), in evaluation mode, joined in order, computed."""
     check_batch_size(batch_size, "predict")
     outputs = []
     with evaluating(model):
         for batch in ArrayData(x, where="predict").epoch(batch_size):
             outputs.append(model(*as_tuple(batch[0])))
             mx.async_eval(outputs[-1])
-    if isinstance(outputs[0], tuple):
-        several: Any = tuple(mx.concatenate(list(parts)) for parts in zip(*outputs))
-        return several
-    return mx.concatenate(outputs) if len(outputs) > 1 else outputs[0]
+    several = isinstance(outputs[0], tuple)
+    whole: Any = tuple(mx.concatenate(list(parts)) for parts in zip(*map(as_tuple, outputs)))
+    mx.eval(whole)  # so that any thread can read them
+    return whole if several else whole[0]
 
 
 def scores(
