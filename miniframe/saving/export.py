@@ -7,6 +7,7 @@ with operations that can. The file is then tried on several batch sizes before i
 
 from __future__ import annotations
 
+from threading import current_thread, main_thread
 from typing import Any
 
 import mlx.core as mx
@@ -38,6 +39,7 @@ def export(model: Module, path: Where, example: Any) -> None:
 
     Raises:
         ValueError: for a model with an operation that MLX cannot export for any batch size.
+        RuntimeError: outside of the main thread, where MLX (0.32) cannot run an exported function.
 
     >>> import tempfile
     >>> from miniframe import Linear
@@ -49,6 +51,12 @@ def export(model: Module, path: Where, example: Any) -> None:
     inputs = [as_array(x, where="export") for x in as_tuple(example)]
     if any(x.ndim == 0 or x.shape[0] == 0 for x in inputs):
         raise ValueError(f"export: expected example inputs with a batch in front, got {[x.shape for x in inputs]}")
+
+    if current_thread() is not main_thread():
+        raise RuntimeError(
+            "export: MLX runs an exported function, and so the trial of the new file, in the main thread only, not in "
+            f"{current_thread().name!r}; call export there"
+        )
 
     def function(*arrays: mx.array) -> Any:
         return list(as_tuple(model(*arrays)))
