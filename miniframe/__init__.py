@@ -8,15 +8,17 @@ from .backend.distributed import DistributedError
 from .backend.machine import prepare as _prepare
 from .checking import check_gradients, compare_gradients
 from .core import random
-from .core.arrays import as_array, one_hot
+from .core.arrays import as_array
 from .core.cells import Buffer, Parameter
+from .core.given import Input, Variable
 from .core.module import Module
-from .core.node import Input, Node, Variable
+from .core.node import Node
 from .core.random import seed
 from .core.sequential import Sequential
 from .core.tape import no_grad
 from .core.warn import GuardrailWarning
 from .data.arrays import batches
+from .data.labels import one_hot
 from .drawing.graphs import draw
 from .drawing.steps import draw_steps
 from .graph.graph import Graph

@@ -10,8 +10,8 @@ import mlx.core as mx
 from . import backend, datasets, plots
 from .bench.epoch_times import EpochTimes
 from .core import random
-from .core.arrays import one_hot
 from .core.sequential import Sequential
+from .data.labels import one_hot
 from .layers import Linear, Tanh
 from .losses import MSELoss
 from .optimizers import SGD

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import datasets
 from ..backend import info
-from ..core.arrays import one_hot
+from ..data.labels import one_hot
 from .systems import SYSTEMS, Trainer, Workload, installed
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..core.arrays import as_tuple
 from ..core.module import Module
+from ..core.tables import table
 from ..core.tape import no_grad
-from ..core.words import table
 from ..losses import get as get_loss
 from ..losses.base import Loss
 from . import torch_witness

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
-
-SMALL = 2**16  # numbers in an array up to which starting an operation of MLX takes longer than the work
 
 
 def as_array(data: Any, where: str = "as_array") -> mx.array:
@@ -68,41 +64,7 @@ def is_floating(array: mx.array) -> bool:
     return mx.issubdtype(array.dtype, mx.floating)
 
 
-def all_finite(arrays: Iterable[Any]) -> bool:
-    """Whether there is no NaN and no infinity in any of the arrays; what is no array of real numbers counts as finite.
-
-    >>> all_finite([mx.array([1.0, 2.0]), None, mx.array([3])]), all_finite([mx.array(float("nan"))])
-    (True, False)
-    """
-    sums = []
-    for array in arrays:
-        if isinstance(array, mx.array) and is_floating(array):
-            if array.size <= SMALL and array.dtype != mx.bfloat16:  # NumPy looks at the same memory
-                if not np.isfinite(np.asarray(array)).all():
-                    return False
-            else:
-                sums.append((array, array.sum()))
-    mx.eval([total for _, total in sums])  # one wait for all: a NaN or infinity shows in its sum
-    return all(math.isfinite(number(total)) or mx.isfinite(array).all().item() for array, total in sums)
-
-
 def number(x: Any) -> float:
     """The one number that an array holds (waiting for it if need be), or the number itself, as a Python float."""
     value: Any = x.item() if isinstance(x, mx.array) else x
     return float(value)
-
-
-def one_hot(labels: Any, num_classes: int) -> mx.array:
-    """Rows of the identity matrix: label k becomes a 1 in column k. (N,) integers -> (N, num_classes) float32.
-
-    >>> one_hot([0, 2], 3).tolist()
-    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
-    """
-    labels = as_array(labels, where="one_hot")
-    if is_floating(labels):
-        raise TypeError(f"one_hot: expected integer labels, got {str(labels.dtype).split('.')[-1]}")
-    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
-        raise ValueError(
-            f"one_hot: expected labels in 0..{num_classes - 1}, got {int(labels.min())}..{int(labels.max())}"
-        )
-    return (labels[..., None] == mx.arange(num_classes)).astype(mx.float32)

@@ -1,31 +1,11 @@
-"""How things are said, everywhere in the same way: tables, shapes, and names with a number behind them."""
+"""How things are said, everywhere in the same way: shapes, values, and names with a number behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from typing import Any
 
 import mlx.core as mx
-
-
-def table(rows: Sequence[Sequence[str]], numbers: int = 0) -> list[str]:
-    """The lines of a table, its columns aligned.
-
-    Args:
-        rows: the cells, row by row.
-        numbers: how many columns at the right end hold numbers, which are aligned at their last digit.
-
-    >>> table([("name", "size"), ("weight", "6")], numbers=1)
-    ['name    size', 'weight     6']
-    """
-    columns = len(rows[0])
-    widths = [max(len(row[i]) for row in rows) for i in range(columns)]
-    lines = []
-    for row in rows:
-        left = [cell.ljust(width) for cell, width in zip(row[: columns - numbers], widths)]
-        right = [cell.rjust(width) for cell, width in zip(row[columns - numbers :], widths[columns - numbers :])]
-        lines.append("  ".join([*left, *right]).rstrip())
-    return lines
 
 
 def numbered(name: str, taken: Container[str], joint: str = "_") -> str:
@@ -39,11 +19,6 @@ def numbered(name: str, taken: Container[str], joint: str = "_") -> str:
         number += 1
         found = f"{name}{joint}{number}"
     return found
-
-
-def sample_shape(shape: Sequence[int]) -> str:
-    """The shape of a batch of such samples: ``(28, 28, 1)`` is said as "(batch, 28, 28, 1)"."""
-    return "(" + ", ".join(["batch", *map(str, shape)]) + ")"
 
 
 def shape_text(value: Any) -> str:

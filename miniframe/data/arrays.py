@@ -8,7 +8,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..core.arrays import all_finite, as_array, is_floating
+from ..core.arrays import as_array, is_floating
+from ..core.finite import all_finite
 from .batch import Batch, Batches, check_batch_size
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..core.node import Input, Node
+from ..core.given import Input
+from ..core.node import Node
 from ..core.parts import Part
 from ..core.sequential import Sequential
 from ..core.teach import teach

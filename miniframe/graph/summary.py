@@ -9,9 +9,9 @@ import mlx.core as mx
 
 from ..core.arrays import as_tuple
 from ..core.module import Module
+from ..core.tables import sample_shape, table
 from ..core.teach import teach
 from ..core.untouched import untouched
-from ..core.words import sample_shape, table
 from .passes import Pass
 
 

@@ -10,8 +10,9 @@ import mlx.core as mx
 
 from ..core.arrays import as_array
 from ..core.module import Module
+from ..core.tables import table
 from ..core.untouched import untouched
-from ..core.words import shape_text, table
+from ..core.words import shape_text
 from ..graph.passes import Pass
 from ..losses import get as get_loss
 from ..losses.base import Loss

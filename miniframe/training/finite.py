@@ -14,8 +14,9 @@ from typing import Any
 import mlx.core as mx
 
 from ..core import random
-from ..core.arrays import all_finite, as_tuple, number
+from ..core.arrays import as_tuple, number
 from ..core.cells import put_values, values_of
+from ..core.finite import all_finite
 from ..core.module import Module
 from ..data.batch import Batch, batch_bytes
 from ..graph.passes import Pass

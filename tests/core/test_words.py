@@ -3,7 +3,8 @@
 import mlx.core as mx
 import pytest
 
-from miniframe.core.words import brief, numbered, sample_shape, shape_text, table
+from miniframe.core.tables import sample_shape, table
+from miniframe.core.words import brief, numbered, shape_text
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_numbers_end_together():
