@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import random
 from ..core.module import Module
-from ..graph.passes import Pass
-from ..losses.base import Loss
 from .experiment import Experiment
 from .patterns import PATTERNS
 from .report import Report, Row
+from .rounding import layer_calls
 
 NO_PATTERN = "no known pattern"
 
@@ -43,17 +41,8 @@ def _culprits(check: Experiment) -> Iterator[tuple[str, Report]]:
 
 
 def _layer_calls(check: Experiment) -> Iterator[tuple[str, Module, tuple[Any, ...]]]:
-    """(path, layer, inputs) of each layer's first call inside the module; none for a module that is a layer itself."""
-    module = check.module
-    if isinstance(module, Loss):
-        return
-    if module.flattens or module.composes():
-        random.seed(check.seed)
-        seen, known = Pass(module, tuple(check.inputs), "check_gradients"), set()
-        for name, node in seen.layers():
-            if id(node.module) not in known:
-                known.add(id(node.module))
-                yield name, node.module, tuple(source.value for source in node.inputs)  # type: ignore[misc]
+    """(path, layer, inputs) of each layer inside the module, and of the loss."""
+    yield from layer_calls(check.module, check.inputs, check.seed)
     if check.loss is not None:
         yield "loss", check.loss, (check.module(*check.inputs), check.target)
 

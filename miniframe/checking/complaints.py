@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import mlx.core as mx
+
+from ..core.arrays import as_tuple, is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
+
+
+class UnfitGradient(ValueError):
+    """What a backward returned cannot be a gradient: not an array, of another shape, or too few of them."""
+
+
+def unfit(grads: Any, inputs: Sequence[Any], name: Callable[[int], str]) -> str:
+    """Why what a backward returned cannot be the gradients of the inputs; empty where it can."""
+    given = as_tuple(grads)
+    if isinstance(grads, list) or len(given) != len(inputs):
+        count = "1 gradient" if len(inputs) == 1 else f"a tuple of {len(inputs)} gradients, one for each input"
+        got = f"a list of {len(grads)}" if isinstance(grads, list) else f"{len(given)}"
+        return f"expected {count} from backward, got {got}"
+    for index, (grad, x) in enumerate(zip(given, inputs)):
+        if grad is None or not isinstance(x, mx.array) or not is_floating(x):
+            continue
+        if not isinstance(grad, mx.array):
+            kind = f"{type(grad).__module__.split('.')[0]}.{type(grad).__name__}"
+            return f"expected an mx.array from backward for {name(index)}, got {kind}; compute with mlx.core"
+        if grad.shape != x.shape:
+            return wrong_shape(name(index), x.shape, grad.shape)
+    return ""
+
+
+def wrong_shape(name: str, expected: tuple[int, ...], got: tuple[int, ...]) -> str:
+    """The words for a gradient of the wrong shape."""
+    return f"expected a gradient of shape {expected} for {name}, got {got}{shape_words(expected, got)}"
 
 
 def shape_words(expected: tuple[int, ...], got: tuple[int, ...]) -> str:

@@ -10,24 +10,27 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import is_floating
-from ..core.cells import EMPTY
 from ..core.module import Module
 from ..core.untouched import untouched
 from .precise import precise
 
 
 @contextmanager
-def in_double_precision(module: Module) -> Iterator[None]:
-    """Cast every cell to float64, on the CPU; afterwards the module and the random state are as before."""
-    with mx.stream(mx.cpu), precise(), untouched(module):
+def in_double_precision(*modules: Module) -> Iterator[None]:
+    """Cast every cell to float64, on the CPU; afterwards the modules and the random state are as before."""
+    inside = [inner for module in modules for inner in module.modules()]
+    plain = [(inner, dict(vars(inner))) for inner in inside]  # such as a loss's count of the predictions it looked at
+    with mx.stream(mx.cpu), precise(), untouched(*modules):
         try:
-            for cell in (*module.parameters(), *module.buffers()):
-                if is_floating(cell.value):
-                    cell.value = cell.value.astype(mx.float64)
+            for module in modules:
+                for cell in (*module.parameters(), *module.buffers()):
+                    if is_floating(cell.value):
+                        cell.value = cell.value.astype(mx.float64)
             yield
         finally:
-            for inner in module.modules():
-                inner.saved = EMPTY
+            for inner, before in plain:
+                vars(inner).clear()
+                vars(inner).update(before)
 
 
 def double(x: Any) -> Any:

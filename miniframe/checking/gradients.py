@@ -24,9 +24,13 @@ def check_gradients(
     """Compare a module's backward with central differences, for every parameter and input.
 
     The output is weighted by random numbers, the upstream gradient of the check, so that no element can hide behind
-    another. Everything runs in float64 on the CPU, whatever the default device; the module's values, gradients and
-    mode are as before afterwards. Elements next to a corner, such as ReLU's at 0, have no derivative; where the
-    slopes on both sides differ and backward's lies between them they are counted as kinks, not as failures.
+    another. Everything runs in float64 on the CPU, whatever the default device; the module and the loss are as before
+    afterwards. Elements at a corner, such as ReLU's at 0, have no derivative; where the slopes on both sides stay
+    apart however short the step, and backward's lies between them, they are counted as kinks, not as failures. A
+    parameter or input of which nothing could be compared fails.
+
+    Where a first step disagrees with backward, steps from an eighth of the number down to its last digits decide
+    (``checking/settle.py``), so inputs may be tiny, huge, or next to a pole.
 
     All perturbed values go through the one model in vectorized calls of a few hundred or thousand, within
     ``differences.VALUE_BYTES`` (3 MiB) for the values and ``differences.ACTIVATION_BYTES`` (128 MiB) for what the
@@ -51,8 +55,9 @@ def check_gradients(
     >>> check_gradients(Linear(2, 3), np.random.default_rng(0).normal(size=(5, 2))).passed
     True
     """
-    with in_double_precision(module):
-        check = Experiment(module, inputs, None if loss is None else get_loss(loss), target, seed, tolerance)
+    given = None if loss is None else get_loss(loss)
+    with in_double_precision(module, *([] if given is None else [given])):
+        check = Experiment(module, inputs, given, target, seed, tolerance)
         report = check.report()
         if not report.passed:
             explain(check, report)

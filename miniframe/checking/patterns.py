@@ -13,9 +13,10 @@ import numpy as np
 
 from ..core import random
 from ..losses.base import Loss
-from .differences import slopes_differ
+from .differences import STEP
 from .experiment import Experiment
 from .report import Row
+from .settle import typical_size
 
 
 def _forgotten(check: Experiment, row: Row) -> str:
@@ -205,7 +206,7 @@ def _cross_terms(check: Experiment, row: Row) -> str:
 
 def _kink(check: Experiment, row: Row) -> str:
     wrong = abs(row.by_hand - row.numeric) > 1e-4 * (abs(row.by_hand) + abs(row.numeric))
-    if wrong.any() and slopes_differ(row.right, row.left)[wrong].all():
+    if row.corner is not None and wrong.any() and row.corner[wrong].all():
         at = row.worst
         return (
             f"kink: the function has a corner at {at}, with slopes {row.left[at]:.4g} and {row.right[at]:.4g}; "
@@ -241,7 +242,7 @@ def _numeric(check: Experiment, name: str) -> np.ndarray:
     outputs, check.outputs = check.outputs, check.forward()
     for found, value, put in check.targets():
         if found == name:
-            right, left = check.slopes(value, put)
+            right, left = check.slopes(value, put, STEP * typical_size(value))
             check.outputs = outputs
             return (right + left) / 2
     raise KeyError(name)
