@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
+from ..core.arrays import is_floating
 from ..core.module import Module
+from ..losses.base import Loss
 from .experiment import Experiment
 from .patterns import PATTERNS
 from .report import Report, Row
@@ -21,6 +24,15 @@ def explain(check: Experiment, report: Report) -> None:
     report.culprits = list(_culprits(check))
     if report.culprits:
         return
+    if not report.passed:
+        calls = list(_layer_calls(check))
+        outside = [f"layer {path}, {layer.title()}" for path, layer, inputs in calls if _keeps(check, layer, inputs)]
+        if outside:
+            report.remark = (
+                f"{', and '.join(outside)}, keeps its input outside `saved`: used a second time, it forgets the first; "
+                "put all that backward needs in self.saved"
+            )
+            return
     for row in report.rows:
         if not row.passed and not row.diagnosis:
             row.diagnosis = diagnose(check, row)
@@ -38,6 +50,39 @@ def _culprits(check: Experiment) -> Iterator[tuple[str, Report]]:
                 if not row.passed and not row.diagnosis:
                     row.diagnosis = diagnose(inner, row)
             yield path, report
+
+
+def _keeps(check: Experiment, layer: Module, inputs: tuple[Any, ...]) -> bool:
+    """Whether backward, with its own ``saved`` put back, still sees another call that came in between."""
+    if isinstance(layer, Loss):
+        return False
+    alone = Experiment(layer, inputs, seed=check.seed)
+    right = alone.gradients()
+    layer.zero_grad()
+    alone.forward()
+    kept, first = layer.kept, list(alone.inputs)
+    alone.inputs = [_other(x) for x in first]
+    try:
+        alone.forward()
+    except (ValueError, TypeError):
+        return False
+    finally:
+        alone.inputs = first
+    layer.saved = kept
+    try:
+        again = alone.backward(alone.upstream)
+    except (ValueError, TypeError):
+        return True
+    return any(
+        a is not None and not np.allclose(a, b, rtol=1e-6, atol=1e-12 * abs(a).max(initial=0), equal_nan=True)
+        for name, a in right.items()
+        if (b := again.get(name)) is not None
+    )
+
+
+def _other(x: Any) -> Any:
+    """Other numbers of the same kind and sign, so that no domain is left."""
+    return x * 0.75 if isinstance(x, mx.array) and is_floating(x) else x
 
 
 def _layer_calls(check: Experiment) -> Iterator[tuple[str, Module, tuple[Any, ...]]]:

@@ -214,6 +214,7 @@ class Experiment:
                     np.array(value).ravel(),
                     scale,
                     rounding,
+                    self.size,
                     a.ravel(),
                     found,
                     self.tolerance,

@@ -58,21 +58,28 @@ def typical_size(value: mx.array | np.ndarray) -> float:
 
 
 def settle(
-    slopes: Slopes, x: np.ndarray, scale: float, rounding: float, a: np.ndarray, first: Measured, tolerance: float
+    slopes: Slopes,
+    x: np.ndarray,
+    scale: float,
+    rounding: float,
+    whole: float,
+    a: np.ndarray,
+    first: Measured,
+    tolerance: float,
 ) -> None:
     """Improve ``first`` where it disagrees with ``a``; everything flat.
 
     Args:
         slopes: from places and steps to the slopes, each with the size of what changed beside it.
         x: the numbers that are moved; ``scale`` is their typical size.
-        rounding: the relative error of the function's arithmetic.
+        rounding: the relative error of the function's arithmetic; ``whole`` is how large its terms are.
         a: backward's gradient.
         tolerance: up to which the first step is believed.
     """
     doubtful = np.flatnonzero(~first.agrees(a, tolerance))
     if len(doubtful) > FEW:  # three steps settle most of them
         near = STEP * scale * SHRINK ** np.array([1.0, 0.0, -1.0])
-        first.put(doubtful, _ladder(slopes, doubtful, x, np.tile(near, (len(doubtful), 1)), rounding)[0])
+        first.put(doubtful, _ladder(slopes, doubtful, x, np.tile(near, (len(doubtful), 1)), rounding, whole)[0])
         off = abs(a - first.numeric)[doubtful]
         vague = (first.doubt[doubtful] > 0.03 * off) & ~first.agrees(a, 10 * tolerance)[doubtful]
         unclear = doubtful[~np.isfinite(first.numeric[doubtful]) | first.kink[doubtful] | vague]
@@ -87,7 +94,7 @@ def settle(
     ]
     if scale != 1:
         ladders.append(np.tile(SHRINK ** -np.arange(1.0, 10), (len(doubtful), 1)))
-    found = [_ladder(slopes, doubtful, x, ladder, rounding) for ladder in ladders]
+    found = [_ladder(slopes, doubtful, x, ladder, rounding, whole) for ladder in ladders]
     best = np.argmin([quality for _, quality in found], axis=0)
     for index, (measured, _) in enumerate(found):
         chosen = best == index
@@ -95,7 +102,7 @@ def settle(
 
 
 def _ladder(
-    slopes: Slopes, places: np.ndarray, x: np.ndarray, steps: np.ndarray, rounding: float
+    slopes: Slopes, places: np.ndarray, x: np.ndarray, steps: np.ndarray, rounding: float, whole: float
 ) -> tuple[Measured, np.ndarray]:
     """The derivatives at ``places``, each by a row of shrinking steps: where two extrapolations agree best.
 
@@ -108,6 +115,7 @@ def _ladder(
     with np.errstate(all="ignore"):
         central, jump = (right + left) / 2, right - left
         size = np.where(np.isfinite(before), before, 0).max(axis=1)  # of all that any step changes
+        size[~central.any(axis=1)] += whole  # which rounding may hide
         inside = abs(x[places])[:, None] * (abs(right) + abs(left))  # what rounding of the number itself may change
         noise = 4 * rounding * (size[:, None] + after + inside) / steps
         better = central[:, 1:] + (central[:, 1:] - central[:, :-1]) / (SHRINK**2 - 1)
