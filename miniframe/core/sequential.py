@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import mlx.core as mx
 
 from .module import Module, free_name, inside
+from .walk import no_gradient
 
 if TYPE_CHECKING:  # for the verb at the end of Sequential
     from ..graph import splitting as _splitting
@@ -75,6 +76,8 @@ class Sequential(Module):
         for layer, saved in reversed(calls):
             layer.saved = saved
             grad_output = layer.backward(grad_output)
+            if type(grad_output) is not mx.array and (grad_output is not None or layer is not calls[0][0]):
+                raise no_gradient(layer, grad_output)
         return grad_output
 
     def append(self, layer: Module, name: str | None = None) -> Sequential:

@@ -57,9 +57,13 @@ def backward(
         if not keep:
             node.grad = None
         if isinstance(passed, tuple):
+            if len(passed) != len(node.inputs):
+                raise no_gradient(module, passed, len(node.inputs))
             for source, grad in zip(node.inputs, passed):
                 add_grad(source, grad)
         else:
+            if type(passed) is not mx.array and passed is not None:
+                raise no_gradient(module, passed, len(node.inputs))
             source = node.inputs[0]
             if source.grad is None and source.module is not None:
                 source.grad = passed
@@ -104,6 +108,14 @@ def input_grads(node: Node) -> tuple[Any, ...]:
     node.module.saved = node.saved
     grads = node.module.backward(node.grad)
     return as_tuple(grads)
+
+
+def no_gradient(layer: Any, got: Any, count: int = 1) -> TypeError:
+    """The error for a backward that returned what cannot be the gradients of ``count`` inputs."""
+    expected = "an mx.array" if count == 1 else f"a tuple of {count} gradients, one for each input"
+    kind = f"a tuple of {len(got)}" if isinstance(got, tuple) else f"{type(got).__module__}.{type(got).__name__}"
+    got = "None; a return is missing?" if got is None else kind.removeprefix("builtins.")
+    return TypeError(f"{layer.title()}: expected {expected} from backward, got {got}")
 
 
 def add_grad(node: Node, grad: Any) -> None:
