@@ -16,7 +16,8 @@ def relative_error(a: np.ndarray, b: np.ndarray, floor: float = 1e-12) -> float:
     >>> relative_error(np.array([3.0]), np.array([1.0]))
     0.5
     """
-    return float(np.linalg.norm(a - b) / max(np.linalg.norm(a) + np.linalg.norm(b), floor))
+    with np.errstate(invalid="ignore"):  # where one of them is infinite, so is the error or it is NaN
+        return float(np.linalg.norm(a - b) / max(np.linalg.norm(a) + np.linalg.norm(b), floor))
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Row:
         unclear: the number of elements left out because rounding hides their derivative.
         tolerance: the largest error that passes.
         corner: where the function has a corner, also where backward's value lies outside of its slopes.
+        wrong: the elements that are clearly wrong by themselves.
         trouble: a mistake that the numbers do not show, such as overwriting a gradient instead of adding to it.
         diagnosis: what the pattern of the mismatch suggests; empty while the row passes.
     """
@@ -51,6 +53,7 @@ class Row:
     tolerance: float
     unclear: int = 0
     corner: np.ndarray | None = None
+    wrong: np.ndarray | None = None
     trouble: str = ""
     diagnosis: str = ""
 

@@ -32,10 +32,12 @@ def judge(name: str, x: np.ndarray, a: np.ndarray, found: Measured, tolerance: f
     used = ~kink & ~hidden
     error = relative_error(a[used], b[used], max(3 * float(np.linalg.norm(doubt[used])) / tolerance, nothing, 1e-300))
     with np.errstate(invalid="ignore", divide="ignore"):
-        wrong = used & (abs(a - b) > ONE_ELEMENT * (abs(a) + abs(b)) + 3 * doubt + 1e-15 * scale + nothing)
+        rounding = 3 * doubt + 1e-15 * scale + 1e-14 * whole / typical
+        wrong = used & (abs(a - b) > ONE_ELEMENT * (abs(a) + abs(b)) + rounding)
         if wrong.any():
             error = max(error, float((abs(a - b) / (abs(a) + abs(b)))[wrong].max()))
     row = Row(name, x.shape, error, a, b, right, left, False, int(kink.sum()), tolerance, int(hidden.sum()))
+    row.wrong = wrong
     row.corner = found.kink.reshape(x.shape)
     if not used.any():
         row.trouble = EMPTY_ARRAY if not x.size else AT_CORNERS if kink.any() else HIDDEN

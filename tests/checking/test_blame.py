@@ -90,3 +90,36 @@ def test_right_layers_with_a_wrong_connection_are_told_apart():
 def test_a_right_module_has_no_diagnosis():
     report = mf.check_gradients(mf.Sequential(Dense(), mf.Softmax()), X)
     assert report.passed and report.diagnosis == "" and report.culprits == []
+
+
+class Keeps(mf.Module):
+    """x², whose backward looks at an attribute that a second call replaces."""
+
+    def forward(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, grad_output):
+        return 2 * self.x * grad_output
+
+
+def test_a_layer_that_keeps_its_input_outside_saved_is_named_when_it_is_used_twice():
+    twice = Keeps()
+    report = mf.check_gradients(mf.Sequential(mf.Linear(4, 4), twice, mf.Linear(4, 4), twice), X)
+    assert not report.passed and report.culprits == []
+    assert "layer 1, Keeps(), keeps its input outside `saved`" in report.diagnosis
+    assert "every layer is right" not in report.diagnosis
+    assert mf.check_gradients(mf.Sequential(mf.Linear(4, 4), Keeps()), X).passed
+
+
+def test_a_backward_that_changes_a_weight_is_told_from_one_that_changes_what_was_saved():
+    class InPlace(mf.Linear):
+        def backward(self, grad_output):
+            grad = super().backward(grad_output)
+            weight = self.weight.value
+            weight -= 0.1 * weight
+            return grad
+
+    report = mf.check_gradients(InPlace(4, 3), X)
+    assert not report["weight"].passed and report["bias"].passed and report["input"].passed
+    assert "weight: backward changes the value of this parameter" in report.diagnosis

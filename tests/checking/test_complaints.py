@@ -95,3 +95,36 @@ def test_an_input_changed_in_place_is_an_error():
 def test_an_upstream_gradient_changed_in_place_is_an_error():
     with pytest.raises(ValueError, match="backward changes the upstream gradient in place"):
         mf.check_gradients(InPlaceBackward(), X)
+
+
+class Returning(mf.Tanh):
+    """Tanh, whose right gradient is changed into something else before it is returned."""
+
+    def __init__(self, change):
+        self._change = change
+
+    def backward(self, grad_output):
+        return self._change(super().backward(grad_output))
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (np.array, "expected an mx.array from backward for input, got numpy.ndarray"),
+        (lambda grad: (grad, grad), "expected 1 gradient from backward, got 2"),
+        (lambda grad: [grad], "expected 1 gradient from backward, got a list of 1"),
+        (lambda grad: grad.sum(axis=0), r"expected a gradient of shape \(5, 4\) for input, got \(4,\)"),
+    ],
+)
+def test_what_cannot_be_a_gradient_is_named_with_its_layer(change, words):
+    with pytest.raises(ValueError, match=r"check_gradients\(Returning\(\)\): " + words):
+        mf.check_gradients(Returning(change), X)
+    model = mf.Sequential(mf.Linear(4, 4), Returning(change), mf.Linear(4, 2))
+    with pytest.raises(ValueError, match=r"check_gradients\(Sequential\(\)\): layer 1, Returning\(\): " + words):
+        mf.check_gradients(model, X)
+
+
+def test_a_forgotten_return_is_named_inside_a_sequential():
+    model = mf.Sequential(mf.Linear(4, 4), Returning(lambda grad: None))
+    with pytest.raises(TypeError, match=r"Returning\(\): expected an mx.array from backward, got None; a return"):
+        mf.check_gradients(model, X)

@@ -105,3 +105,50 @@ def test_a_gradient_of_the_wrong_shape_is_named():
 def test_at_least_one_input_is_needed():
     with pytest.raises(ValueError, match=r"check_gradients\(ReLU\(\)\): expected at least one input"):
         mf.check_gradients(mf.ReLU())
+
+
+def test_nothing_compared_is_never_passed():
+    report = mf.check_gradients(mf.ReLU(), np.zeros((2, 3)))
+    assert not report.passed and report["input"].kinks == 6
+    assert "nothing compared: the function has a corner at every element; move the input away" in report.diagnosis
+    assert not mf.check_gradients(mf.ReLU(), np.zeros((0, 3))).passed
+    assert not mf.check_gradients(mf.Identity(), np.array([1, 2])).passed
+
+
+def test_a_bend_is_no_kink_however_sharp():
+    class WrongLog(mf.Module):
+        def forward(self, x):
+            self.saved = x
+            return mx.log(x)
+
+        def backward(self, grad_output):
+            return 1.2 * grad_output / self.saved
+
+    report = mf.check_gradients(WrongLog(), np.array([1e-7, 1e-5, 2e-5]))
+    assert not report.passed and report["input"].kinks == 0
+    np.testing.assert_allclose(report["input"].by_hand / report["input"].numeric, 1.2, rtol=1e-6)
+
+
+def test_a_corner_close_by_is_no_corner_here():
+    report = mf.check_gradients(mf.ReLU(), np.array([1e-6, -1e-6, 1e-9, 3.0]))
+    assert report.passed and report["input"].kinks == 0
+
+
+@pytest.mark.parametrize("check", ["check_gradients", "compare_gradients"])
+def test_the_loss_is_left_as_it_was(check):
+    loss, model, target = mf.CrossEntropyLoss(), mf.Linear(3, 2), np.array([0, 1, 1, 0])
+    value = loss(model(mx.array(normal(4, 3).astype(np.float32))), target)
+    before, saved, gradient = dict(vars(loss)), loss.saved, np.array(loss.gradient())
+    if check == "check_gradients":
+        assert mf.check_gradients(model, normal(4, 3), loss=loss, target=target).passed
+    else:
+        assert mf.compare_gradients(model, loss, normal(4, 3), target).max_error < 1e-6
+    assert value.dtype == mx.float32 and loss.saved is saved and vars(loss) == before
+    assert loss.gradient().dtype == mx.float32 and np.array_equal(loss.gradient(), gradient)
+
+
+def test_a_loss_that_was_never_called_still_says_so_after_a_check():
+    loss = mf.MSELoss()
+    mf.check_gradients(mf.Linear(3, 2), normal(4, 3), loss=loss, target=normal(4, 2))
+    with pytest.raises(RuntimeError, match="backward needs a forward first"):
+        loss.gradient()
