@@ -13,15 +13,15 @@ from .step import Step
 
 
 def chosen_step(model: Module, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Step:
-    """The step for this training; if the model was last trained with the same settings, the one traced then."""
+    """The step for this training; if the model was last trained like this, the step of that time, as traced."""
     ranks = team()
     if ranks.size > 1:
         return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction))
     kind, arguments = choose(model, loss, compile), (model, loss, optimizer, compile, keep_prediction)
     settings, last = kind.settings(*arguments), model._last_step
-    if last is None or last.traced_with != settings or not last.compiles:
+    if last is None or last.made_for != settings or not last.compiles:
         model._last_step = last = kind(*arguments)
-        last.traced_with = settings
+        last.made_for = settings
     return last
 
 

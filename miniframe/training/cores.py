@@ -73,15 +73,21 @@ class StepInParts(Step):
     """A Step that computes the parts of a batch at the same time. Arguments are those of Step."""
 
     work = 0  # multiply-adds of one sample; 0 before the first batch
+    apart = True  # whether the model is still one that can be split
 
     @classmethod
     def settings(cls, *arguments: Any) -> list[Any]:
         return [*super().settings(*arguments), cores()]
 
+    def renew(self) -> None:
+        super().renew()
+        self.work, self.apart = 0, worth_splitting(self.model, self.loss)
+
     def threads(self) -> AbstractContextManager[None]:
         return fast_blas.one_thread()  # the other cores are busy with the other parts
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
+        self.look_if_due()
         if not self.work and not isinstance(batch[0], tuple):
             self.work = max(1, self.model.summary(batch[0].shape[1:]).multiply_adds)
         return super().__call__(*batch)
@@ -102,7 +108,7 @@ class StepInParts(Step):
         """Forward and backward of the parts, then the sums of their gradients."""
         samples = batch_samples(batch)
         ends = self.ends(samples)
-        if len(ends) == 2 or isinstance(batch[0], tuple):
+        if len(ends) == 2 or not self.apart or isinstance(batch[0], tuple):
             return super().gradients(*batch)
         found = []
         for stream, start, stop in zip(streams(len(ends) - 1), ends, ends[1:]):

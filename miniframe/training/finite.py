@@ -40,14 +40,16 @@ class Watch:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self._values = values_of(step.cells)
-        self._key: mx.array | None = random.get_key()
-        self._iterations = step.optimizer.iterations
+        self._values: list[mx.array] = []  # of the cells before the first of the remembered batches
+        self._key: mx.array | None = None
+        self._iterations = 0
         self._done: list[tuple[int, int, Batch, mx.array]] = []
         self.nbytes = 0  # of the remembered batches
 
     def note(self, epoch: int, place: int, batch: Batch, loss: mx.array) -> None:
         """A batch was started."""
+        if not self._done:
+            self._begin_with_last_step()
         self._done.append((epoch, place, batch, loss))
         self.nbytes += batch_bytes(batch)
 
@@ -59,10 +61,19 @@ class Watch:
             if not math.isfinite(number(loss)):
                 self._explain(index, f"loss became {number(loss)}")
         if self._done:  # the last batch stays remembered: its step may have broken the weights that the next one uses
-            self._values, self._key = self.step.before
-            self._iterations = self.step.optimizer.iterations - 1
+            self._begin_with_last_step()
             self._done = self._done[-1:]
             self.nbytes = batch_bytes(self._done[0][2])
+
+    def _begin_with_last_step(self) -> None:
+        self._values, self._key = self.step.before
+        self._iterations = self.step.optimizer.iterations - 1
+
+    def settle(self) -> None:
+        """Look at everything so far, and remember no more of it: the next step is another function."""
+        self.look()
+        self.look_at_weights()
+        self._done, self.nbytes = [], 0
 
     def look_at_weights(self) -> None:
         """Raise NonFiniteError if the last step made a weight NaN or infinite."""
@@ -78,8 +89,9 @@ class Watch:
         self.step.optimizer.iterations = self._iterations
         if self._key is not None:
             random.set_state(random.as_state(self._key))
-        for _, _, batch, _ in self._done[:batches]:
-            self.step(*batch)
+        with self.step.as_it_is():
+            for _, _, batch, _ in self._done[:batches]:
+                self.step(*batch)
 
     def _explain(self, index: int, what: str) -> None:
         self._rewind(index)

@@ -15,9 +15,11 @@ from ..core.untouched import modes_restored
 from ..data.arrays import ArrayData
 from ..data.batch import Batch, batch_samples
 from ..data.streams import StreamData
+from ..layers.tap import Tap
 from .callbacks import Callback, CallbackList
 from .checkpoints import Checkpoints, Snapshot
 from .evaluation import scores
+from .fingerprint import users
 from .finite import Watch
 from .history import History, Mean, joined
 from .interrupts import interrupt_requests
@@ -78,6 +80,8 @@ class Training:
         first = self.begin()
         self.progress = Progress((first, last), self.data.steps(self.settings.batch_size), self.shown)
         self.watch = Watch(self.step)
+        self.step.before_change = self.watch.settle
+        self.step.look_always = self.may_change_within_epochs()
         logs: dict[str, float] = {}
         try:
             with modes_restored(model), interrupt_requests() as self.interrupted:
@@ -107,12 +111,23 @@ class Training:
             print(f"fit: going on after epoch {snapshot.epoch + 1}, from {self.checkpoints.folder}")
         return self.settings.epochs if snapshot.stopped else snapshot.epoch + 1
 
+    def may_change_within_epochs(self) -> bool:
+        """Whether a user's code runs between the steps of an epoch, where it may change any setting."""
+        return (
+            self.hooks.wants("on_batch_begin")
+            or self.hooks.wants("on_batch_end")
+            or (isinstance(self.data, StreamData) and not isinstance(self.data.source, (list, tuple)))
+            or any(users(metric) for metric in self.measures.values())
+            or any(isinstance(module, Tap) for module in self.step.model.modules())
+        )
+
     # ---------------------------------------------------------------- one epoch
 
     def epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the data, validation, and what belongs after them; returns the epoch's numbers."""
         self.hooks.call("on_epoch_begin", epoch, {})
         rng = np.random.default_rng([self.settings.seed, epoch]) if self.settings.shuffle else None
+        self.step.look_first |= bool(self.hooks.callbacks) or self.validation is not None
         with closing(self.data.epoch(self.settings.batch_size, rng)) as batches, self.step.threads():
             logs = self.batches(epoch, batches)
         if team().any(self.interrupted()):

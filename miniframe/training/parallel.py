@@ -30,7 +30,10 @@ class ParallelStep(Step):
     def __init__(self, team: Team, model: Module, loss: Loss, optimizer: Optimizer, *options: Any) -> None:
         super().__init__(model, loss, optimizer, *options)
         self.team = team
-        self.statistics = [b for b in model.buffers() if is_floating(b.value)]
+
+    def renew(self) -> None:
+        super().renew()
+        self.statistics = [b for b in self.model.buffers() if is_floating(b.value)]
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
         self.team.last_sign = time.monotonic()

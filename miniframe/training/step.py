@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import mlx.core as mx
@@ -20,6 +20,7 @@ from ..core.module import Module
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
 from .fingerprint import Fingerprint
+from .noticing import Notebook, Trial
 
 
 def forward_backward(model: Module, loss: Loss, x: Any, y: Any, sample_weight: Any = None) -> tuple[mx.array, Any]:
@@ -29,6 +30,10 @@ def forward_backward(model: Module, loss: Loss, x: Any, y: Any, sample_weight: A
     value = loss(prediction, y, sample_weight)
     model.backward(loss.gradient())
     return value, prediction
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class Step:
@@ -47,32 +52,74 @@ class Step:
         self, model: Module, loss: Loss, optimizer: Optimizer, compile: bool = True, keep_prediction: bool = False
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.keep_prediction = keep_prediction
-        self.cells = [*model.parameters(), *model.buffers(), *optimizer.cells()]
-        known = {id(cell) for cell in self.cells}
-        self.cells += [p for p in optimizer.parameters if id(p) not in known]
+        self.compile, self.keep_prediction = compile, keep_prediction
         self.before: tuple[list[mx.array], mx.array | None] = ([], None)  # values and random key before the last step
-        self.traced_with: list[Any] = []  # its settings when it was made; chosen_step notes them
+        self.made_for: list[Any] = []  # what it was chosen for; chosen_step notes it
+        self.look_first = True  # look at the settings before the next step: a user's code may have run
+        self.look_always = False  # ... and before every one
+        self.before_change: Callable[[], None] = nothing  # called when the settings are found to have changed
+        self._settings: Fingerprint | None = None
+        self._passing: dict[Any, Any] = {}  # what a user's code writes down in every step does not count
+        self.renew()
+
+    # ---------------------------------------------------------------- the settings
+
+    def look_if_due(self) -> None:
+        """Look at the settings before a step, where a user's code may have run since the last one."""
+        if self.look_first:
+            self.look_first = self.look_always
+            self.look()
+
+    @contextmanager
+    def as_it_is(self) -> Iterator[None]:
+        """Steps in here are taken with the settings of the last one, whatever they are by now, if it is compiled."""
+        due, self.look_first, self.look_always = (self.look_first, self.look_always), False, False
+        try:
+            yield
+        finally:
+            self.look_first, self.look_always = due
+
+    def look(self) -> None:
+        """If any setting has changed since the step was traced, forget the trace."""
+        settings = self.settings_now()
+        if settings != self._settings:
+            if self._settings is not None:
+                self.before_change()
+                self.renew()
+            self._settings = self.settings_now()
+
+    def settings_now(self) -> Fingerprint:
+        """All that decides how the step computes, apart from the values in its cells."""
+        return Fingerprint(self.model, self.loss, self.optimizer, leave_out=self._passing)
+
+    def renew(self) -> None:
+        """Collect the cells as they are now, and have the next call trace anew."""
+        self.cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
+        known = {id(cell) for cell in self.cells}
+        self.cells += [p for p in self.optimizer.parameters if id(p) not in known]
+        self.notebook = Notebook(self.model, self.loss)
         self._traced = False
-        self._compiled: Callable[..., Any] | None = mx.compile(self._run) if compile else None
-        self._draws: bool | None = None if compile else True  # does a step draw random numbers? None: not known yet
+        self._draws: bool | None = None if self.compile else True  # are random numbers drawn? None: not known yet
+        self._trial: Trial | None = None
+        self._compiled: Callable[..., Any] | None = self._made() if self.compile else None
 
     # ---------------------------------------------------------------- used again, in the next fit
 
     @classmethod
     def settings(cls, *arguments: Any) -> list[Any]:
-        """All that a step made with these arguments depends on: with equal settings, one can take another's place."""
+        """What a step is made for: with equal ones, it can be used again, as it looks at all other settings itself."""
         place = threading.get_ident(), mx.default_device()  # MLX's streams belong to the thread that made them
-        return [cls, place, Fingerprint(*arguments)]
+        return [cls, place, *map(id, arguments)]
 
     @property
     def compiles(self) -> bool:
         """Whether the step is compiled: asked to be, and not found to be impossible."""
-        return self._compiled is not None
+        return self.compile
 
     def rest(self) -> None:
-        """Training is over: forget the arrays of the last step."""
+        """Training is over: forget the arrays of the last step; what happens before the next one is not known."""
         self.before = ([], None)
+        self.look_first, self.look_always, self.before_change = True, False, nothing
 
     def __deepcopy__(self, memo: dict[int, Any]) -> None:
         return None  # a copy of the model traces a step of its own
@@ -83,11 +130,13 @@ class Step:
     # ---------------------------------------------------------------- one step
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
+        self.look_if_due()
         self.optimizer.advance()
         values = values_of(self.cells)
         self.before = values, None if self._draws is False else random.get_key()
-        new_values, value, prediction = self._start(values, batch)
+        new_values, value, prediction, written = self._start(values, batch)
         put_values(self.cells, new_values)
+        self.notebook.put(written)
         if self._draws:
             mx.async_eval(new_values, value, mx.random.state)
         else:
@@ -96,39 +145,74 @@ class Step:
 
     def _start(self, values: list[mx.array], batch: tuple[Any, ...]) -> Any:
         """Run or trace the step; whatever happens, no tracer stays behind."""
-        if self._compiled is None:
-            return self._run(values, *batch)
+        key = random.get_key()
         try:
-            if self._draws is None:
-                self._find_out_about_random(values, batch)
+            if self._compiled is not None and self._draws is None:
+                reason = self._first_trace(values, batch)
+                if reason is not None:
+                    self._give_up(reason)
+            if self._compiled is None:
+                return self._run(values, *batch)
             result = self._compiled(values, *batch)
             if self._traced:
                 self._forget_tracers(values)
             return result
-        except ValueError as error:
+        except BaseException as error:
             self._forget_tracers(values)
-            if "eval" not in str(error):
+            if self._compiled is None or not isinstance(error, ValueError) or "eval" not in str(error):
                 raise
-            warnings.warn(
-                "fit: the model's forward looks at the values of arrays, so the step cannot be compiled and runs "
-                "slower; compile=False says that this is intended",
-                stacklevel=5,
-            )
-            self._compiled, self._draws = None, True
-            return self._run(values, *batch)
-        except BaseException:
-            self._forget_tracers(values)
-            raise
+        random.set_state(random.as_state(key))
+        self._give_up("the model's forward looks at the values of arrays")
+        return self._start(values, batch)
 
-    def _find_out_about_random(self, values: list[mx.array], batch: tuple[Any, ...]) -> None:
-        """Trace once to see whether the step draws random numbers: only then is their state an argument of it."""
+    def _first_trace(self, values: list[mx.array], batch: tuple[Any, ...]) -> str | None:
+        """See what the step does besides computing with its cells; returns why it cannot be compiled, if so.
+
+        Only if it draws random numbers, their state is an argument of it, too.
+        """
         before = random.get_state()
-        assert self._compiled is not None
-        self._compiled(values, *batch)
+        assert self._settings is not None
+
+        def trace() -> list[mx.array]:
+            random.set_state(before)
+            self._compiled = self._made()
+            try:
+                new_values, value, _, written = self._compiled(values, *batch)
+            finally:
+                self._forget_tracers(values)
+            mx.eval(written)
+            self.notebook.put(written)
+            return [*new_values, value]
+
+        self._trial = Trial(self._settings, self.settings_now) if self._settings.own_code else None
+        trace()
         self._draws = random.get_state() != before
         if self._draws:
+            self._compiled = self._made()
+        if self._trial is not None:
+            reason = self._trial.reason(trace)
             random.set_state(before)
-            self._compiled = mx.compile(self._run, inputs=[mx.random.state], outputs=[mx.random.state])
+            if reason is not None:
+                return reason
+            self._passing.update(self._trial.passing)
+            self._settings, self._trial = self.settings_now(), None
+        random.set_state(before)
+        return None
+
+    def _made(self) -> Callable[..., Any]:
+        """The step as a compiled function that is still to be traced."""
+        state = mx.random.state if self._draws else None
+        return mx.compile(self._run, inputs=[state], outputs=[state]) if self._draws else mx.compile(self._run)
+
+    def _give_up(self, reason: str) -> None:
+        """Go on uncompiled, after one warning, and as if nothing had been tried."""
+        warnings.warn(
+            f"fit: the step cannot be compiled and runs slower: {reason}. compile=False says that this is intended",
+            stacklevel=8,
+        )
+        if self._trial is not None:
+            self._trial.copies.restore()
+        self.compile, self._compiled, self._draws = False, None, True
 
     def threads(self) -> AbstractContextManager[None]:
         """What an epoch of steps runs in: here nothing; for a step in parts, how many threads a product may use."""
@@ -138,13 +222,18 @@ class Step:
         """Forward and backward of a batch: loss and prediction; the gradients are left in the parameters."""
         return forward_backward(self.model, self.loss, *batch)
 
-    def _run(self, values: list[mx.array], *batch: Any) -> tuple[list[mx.array], mx.array, Any]:
-        """The pure function: old cell values and a batch in, new cell values, loss and prediction out."""
+    def _run(self, values: list[mx.array], *batch: Any) -> tuple[list[mx.array], mx.array, Any, dict[str, Any]]:
+        """The pure function: old cell values and a batch in; new cell values, loss and prediction out.
+
+        A traced step also returns the arrays that a user's code wrote into attributes.
+        """
         self._traced = self._compiled is not None
+        before = self.notebook.pages() if self._traced else {}
         put_values(self.cells, values)
         value, prediction = self.gradients(*batch)
         self.optimizer.apply()
-        return values_of(self.cells), value, prediction if self.keep_prediction else None
+        written = self.notebook.written(before) if self._traced else {}
+        return values_of(self.cells), value, prediction if self.keep_prediction else None, written
 
     def _forget_tracers(self, values: list[mx.array]) -> None:
         """After tracing, put real arrays back into the cells and clear what was left elsewhere."""

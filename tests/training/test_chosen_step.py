@@ -24,13 +24,17 @@ class Counted(mf.Identity):
 
 
 class Scaled(mf.Module):
-    """A layer with a plain setting, which a trace freezes."""
+    """A layer with plain settings, which a trace freezes."""
+
+    shift, _power = 0.1, 1
 
     def __init__(self, factor):
-        self.factor = factor
+        self.factor, self.iterations, self.on = factor, 1, {"factor"}
 
     def forward(self, x):
-        return x * self.factor
+        for _ in range(self.iterations):
+            x = (x * self.factor if "factor" in self.on else x * 1) + self.shift
+        return x**self._power
 
 
 def model(*more):
@@ -146,14 +150,46 @@ def one_parameter_frozen(m, loss, optimizer):
     m[-1].bias.trainable = False
 
 
+def iterations(m, loss, optimizer):
+    m[3].iterations = 3
+
+
+def hidden_setting(m, loss, optimizer):
+    m[3]._power = 2
+
+
+def set_in_place(m, loss, optimizer):
+    m[3].on.clear()
+
+
+def class_attribute(m, loss, optimizer):
+    Scaled.shift = 0.7
+
+
+class Evaluates(mf.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model[4].eval()
+
+
+def mode_by_a_callback_before(m, loss, optimizer):
+    fit(m, loss, optimizer, callbacks=[Evaluates()])
+
+
 CHANGES = [
+    iterations, hidden_setting, set_in_place, class_attribute, mode_by_a_callback_before,
     replaced_layer, replaced_activation, setting, frozen, unfrozen_again, other_optimizer, equal_optimizer, momentum,
     weight_decay, loss_setting, other_loss, longer_model, one_parameter_frozen,
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def class_attributes_restored(monkeypatch):
+    monkeypatch.setattr(Scaled, "shift", Scaled.shift)
+
+
 def two_fits(change, compile):
-    m, loss = model(), mf.HuberLoss(delta=0.5)
+    Scaled.shift = 0.1
+    m, loss = model(mf.BatchNorm(8)), mf.HuberLoss(delta=0.5)
     optimizer = mf.SGD(m, lr=0.1, momentum=0.9)
     fit(m, loss, optimizer, compile=compile)
     loss, optimizer = change(m, loss, optimizer) or (loss, optimizer)

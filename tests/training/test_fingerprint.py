@@ -1,6 +1,7 @@
 """What a trace was made with: every change that matters is noticed, and what passes from step to step is not."""
 
 import copy
+from types import SimpleNamespace
 
 import mlx.core as mx
 import numpy as np
@@ -19,6 +20,8 @@ def bend(x):
 class Own(mf.Module):
     """A layer of a user's, with settings of every kind."""
 
+    _factor = 1.0
+
     def __init__(self):
         self.scale, self.flag, self.name, self.nothing = 2.0, True, "a", None
         self.nested = [1, [2, (3, 4)], {"key": [5]}]
@@ -32,8 +35,49 @@ class Own(mf.Module):
         return self.layers["one"](x)
 
 
+class Outside:
+    """Not a module: an object that a layer asks."""
+
+    factor = 1.0
+
+    def __init__(self):
+        self.power = 2
+
+
+OUTSIDE, STRENGTH = Outside(), 1.0
+
+
+class Asking(mf.Identity):
+    """A layer that reads what is not its own."""
+
+    bias = 0.0
+
+    def __init__(self, power):
+        self.on, self.weights, self.rng = {"a"}, np.ones(3), np.random.default_rng(0)
+        self.outside, self.options = Outside(), SimpleNamespace(power=1)
+        self.iterations, self.enclosed, self.method = 1, lambda x: x ** power[0], Outside().__init__
+        self.global_one, self.defaults = lambda x: x * STRENGTH, lambda x, factor=2: x * factor
+
+    def forward(self, x):
+        return x**OUTSIDE.power
+
+
+def set_global(name, value):
+    globals()[name] = value
+
+
+POWER = [2]
+
+
+@pytest.fixture(autouse=True)
+def classes_restored(monkeypatch):
+    monkeypatch.setattr(Asking, "forward", Asking.forward)
+    monkeypatch.setattr(Asking, "bias", Asking.bias)
+    monkeypatch.setattr(Outside, "factor", Outside.factor)
+
+
 def parts():
-    model = mf.Sequential(Own(), mf.BatchNorm(3), mf.Linear(3, 2))
+    model = mf.Sequential(Own(), mf.BatchNorm(3), mf.Linear(3, 2), Asking(POWER))
     return model, mf.MSELoss(), mf.SGD(model, lr=0.1, momentum=0.9)
 
 
@@ -42,6 +86,23 @@ def append(things, thing):
 
 
 CHANGES = {
+    "the mode": lambda m, l, o: m.eval(),
+    "the mode of one layer": lambda m, l, o: m[1].eval(),
+    "a setting of a layer's called iterations": lambda m, l, o: setattr(m[3], "iterations", 2),
+    "a hidden setting with a default of the class": lambda m, l, o: setattr(m[0], "_factor", 3.0),
+    "a set": lambda m, l, o: m[3].on.add("b"),
+    "an attribute of a user's class": lambda m, l, o: setattr(Asking, "bias", Asking.bias + 1),
+    "a method of a user's class": lambda m, l, o: setattr(Asking, "forward", lambda self, x: x),
+    "a NumPy array, in place": lambda m, l, o: m[3].weights.__setitem__(0, 5),
+    "an MLX array, in place": lambda m, l, o: m[0].constant.__setitem__(0, 5),
+    "the state of a generator": lambda m, l, o: m[3].rng.random(),
+    "an object that a layer holds": lambda m, l, o: setattr(m[3].outside, "power", 3),
+    "options that a layer holds": lambda m, l, o: setattr(m[3].options, "power", 3),
+    "the class of such an object": lambda m, l, o: setattr(Outside, "factor", Outside.factor + 1),
+    "a global that forward reads": lambda m, l, o: setattr(OUTSIDE, "power", OUTSIDE.power + 1),
+    "a global that a function reads": lambda m, l, o: set_global("STRENGTH", STRENGTH + 1),
+    "what a function encloses": lambda m, l, o: append(POWER, 1),
+    "the defaults of a function": lambda m, l, o: setattr(m[3].defaults, "__defaults__", (3,)),
     "a number": lambda m, l, o: setattr(m[0], "scale", 2.5),
     "the type of a number": lambda m, l, o: setattr(m[0], "scale", 2),
     "a switch": lambda m, l, o: setattr(m[0], "flag", False),
@@ -95,7 +156,6 @@ PASSING = {
     "a gradient": lambda m, l, o: setattr(m[2].weight, "grad", mx.ones((2, 3))),
     "the value of a buffer": lambda m, l, o: setattr(m[0].buffer, "value", mx.ones(3)),
     "the rate": lambda m, l, o: setattr(o, "lr", 0.01),
-    "the mode": lambda m, l, o: m.eval(),
     "a request to stop": lambda m, l, o: setattr(m, "stop_training", True),
     "an evaluation": lambda m, l, o: m.evaluate(X, mx.zeros((8, 2)), loss="mse"),
     "a summary": lambda m, l, o: m.summary((3,)),
