@@ -12,7 +12,7 @@ import sys
 from collections.abc import Container, Iterator
 from functools import cache
 from hashlib import blake2b
-from types import CodeType, FunctionType, MethodType, SimpleNamespace
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -65,6 +65,7 @@ class Fingerprint:
         settings: what was found, by place: the id of an object, or (id, name) for one of its attributes.
         held: every object that was looked into, by its id.
         own_code: whether any of it is a user's own code.
+        draws: whether such code names the randomness of Python or NumPy.
         owners: the attribute of a user's object that a place belongs to, as (object, name), where there is one.
 
     >>> from miniframe import Dropout
@@ -79,7 +80,7 @@ class Fingerprint:
         self.settings: dict[Any, list[Any]] = {}
         self.held: dict[int, Any] = {}
         self.owners: dict[Any, tuple[Any, str]] = {}
-        self.own_code = False
+        self.own_code = self.draws = False
         self._owner: tuple[Any, str] | None = None
         self._leave_out = leave_out
         self._here = self.settings[None] = []
@@ -178,6 +179,7 @@ class Fingerprint:
         if not users(function):
             return
         self.own_code = True
+        self.draws |= names_randomness(function)
         before, self._owner = self._owner, None
         self._add(function.__defaults__)
         self._add(function.__kwdefaults__)
@@ -218,9 +220,23 @@ def read_from_outside(function: FunctionType) -> Iterator[tuple[str, Any]]:
             yield name, cell.cell_contents
         except ValueError:  # not filled yet
             continue
-    for name in _names_in(function.__code__):
+    names = _names_in(function.__code__)
+    for name in names:
         if name in function.__globals__:
-            yield name, function.__globals__[name]
+            value = function.__globals__[name]
+            yield name, value
+            if isinstance(value, ModuleType) and _is_users(value.__name__.partition(".")[0]):
+                yield from ((f"{name}.{inner}", vars(value)[inner]) for inner in names if inner in vars(value))
+
+
+def names_randomness(function: FunctionType) -> bool:
+    """Whether a function's code reads ``random``, ``np.random``, or what was imported from them."""
+    values = dict(read_from_outside(function)).values()
+    return (
+        any(value in (random, np.random) for value in values if isinstance(value, ModuleType))
+        or any(isinstance(getattr(value, "__self__", None), GENERATORS) for value in values)
+        or (any(value is np for value in values) and "random" in _names_in(function.__code__))
+    )
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..backend.distributed import team
 from ..core import random
 from ..core.arrays import as_tuple, number
 from ..core.cells import put_values, values_of
@@ -57,6 +58,7 @@ class Watch:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
         if self._done:
             mx.eval(self._done[-1][3])  # wait once, for the last, instead of once for each
+            mx.synchronize()  # here MLX raises what failed while nobody waited
         for index, (_, _, _, loss) in enumerate(self._done):
             if not math.isfinite(number(loss)):
                 self._explain(index, f"loss became {number(loss)}")
@@ -79,6 +81,30 @@ class Watch:
         """Raise NonFiniteError if the last step made a weight NaN or infinite."""
         if self._done and not self._weights_finite():
             self._explain(len(self._done) - 1, "a weight became NaN or infinite")
+
+    def recover(self, error: BaseException) -> None:
+        """After a failure, leave the weights of the last good step, computed.
+
+        MLX computes later than it is asked to, so an error of its own may belong to an earlier step. Then the
+        remembered steps are repeated, one at a time, up to the one that fails.
+        """
+        values, iterations = values_of(self.step.cells), self.step.optimizer.iterations
+        if (not _computed(values) or _from_mlx(error)) and self._done and team().size == 1:
+            batches, self._done = self._done, []
+            self._rewind(0)
+            for _, _, batch, _ in batches:
+                values, iterations = values_of(self.step.cells), self.step.optimizer.iterations
+                try:
+                    with self.step.as_it_is():
+                        self.step(*batch)
+                except Exception:
+                    break
+                if not _computed(values_of(self.step.cells)):
+                    break
+            else:
+                return
+        put_values(self.step.cells, values)
+        self.step.optimizer.iterations = iterations
 
     def _weights_finite(self) -> bool:
         return all_finite(values_of(self.step.cells))
@@ -106,6 +132,21 @@ class Watch:
         raise NonFiniteError(
             f"fit: {what} in epoch {epoch + 1}, batch {place + 1}: {cause}. The model is left as before it{remedy}"
         )
+
+
+def _from_mlx(error: BaseException) -> bool:
+    """Whether MLX raised it, while it computed."""
+    return isinstance(error, MemoryError) or (type(error) is RuntimeError and str(error).startswith("["))
+
+
+def _computed(values: list[mx.array]) -> bool:
+    """Wait for arrays; whether all went well."""
+    try:
+        mx.eval(values)
+        mx.synchronize()
+        return True
+    except (RuntimeError, MemoryError):
+        return False
 
 
 def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:

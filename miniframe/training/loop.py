@@ -20,7 +20,7 @@ from .callbacks import Callback, CallbackList
 from .checkpoints import Checkpoints, Snapshot
 from .evaluation import scores
 from .fingerprint import users
-from .finite import Watch
+from .finite import NonFiniteError, Watch
 from .history import History, Mean, joined
 from .interrupts import interrupt_requests
 from .metrics import Metric, measure
@@ -83,6 +83,7 @@ class Training:
         self.step.before_change = self.watch.settle
         self.step.look_always = self.may_change_within_epochs()
         logs: dict[str, float] = {}
+        epoch = first
         try:
             with modes_restored(model), interrupt_requests() as self.interrupted:
                 model.train()
@@ -91,6 +92,12 @@ class Training:
                     if self.history.interrupted or team().any(model.stop_training):
                         break
                 self.watch.look_at_weights()
+        except NonFiniteError:
+            raise
+        except BaseException as error:
+            self.watch.recover(error)
+            add_words(error, f"fit stopped in epoch {epoch + 1}, and the model keeps what its last good step left")
+            raise
         finally:
             self.step.rest()
             self.progress.close()
@@ -201,3 +208,11 @@ class Training:
         if team().size == 1:
             return time.perf_counter() - last_look > LOOK_EVERY or self.watch.nbytes > LOOK_BYTES
         return done % LOOK_TOGETHER == 0
+
+
+def add_words(error: BaseException, words: str) -> None:
+    """Say something behind an error's own message."""
+    if len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (f"{error.args[0].rstrip('.')}; {words}",)
+    elif isinstance(error, Exception) and hasattr(error, "add_note"):  # from Python 3.11 on
+        error.add_note(words)

@@ -200,7 +200,9 @@ class Trial:
         return owner is not None and (id(owner[0]), owner[1]) in self.passing
 
     def drew(self, copies: Copies) -> bool:
-        """Whether Python's or NumPy's randomness has moved on since then."""
+        """Whether Python's or NumPy's randomness has moved on since then; a source on its thread may also move it."""
+        if not self.settings.draws:
+            return False
         now = random.getstate(), np.random.get_state()
         return pickle.dumps(now) != pickle.dumps(copies.outside)
 

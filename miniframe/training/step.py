@@ -67,8 +67,8 @@ class Step:
     def look_if_due(self) -> None:
         """Look at the settings before a step, where a user's code may have run since the last one."""
         if self.look_first:
-            self.look_first = self.look_always
             self.look()
+            self.look_first = self.look_always
 
     @contextmanager
     def as_it_is(self) -> Iterator[None]:
@@ -130,17 +130,24 @@ class Step:
     # ---------------------------------------------------------------- one step
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
-        self.look_if_due()
+        if self.look_first:
+            self.look_if_due()
         self.optimizer.advance()
         values = values_of(self.cells)
         self.before = values, None if self._draws is False else random.get_key()
-        new_values, value, prediction, written = self._start(values, batch)
-        put_values(self.cells, new_values)
-        self.notebook.put(written)
-        if self._draws:
-            mx.async_eval(new_values, value, mx.random.state)
-        else:
-            mx.async_eval(new_values, value)
+        try:
+            new_values, value, prediction, written = self._start(values, batch)
+            put_values(self.cells, new_values)
+            if written:
+                self.notebook.put(written)
+            if self._draws:
+                mx.async_eval(new_values, value, mx.random.state)
+            else:
+                mx.async_eval(new_values, value)
+        except BaseException:  # a step that fails has not been
+            put_values(self.cells, values)
+            self.optimizer.iterations -= 1
+            raise
         return value, prediction
 
     def _start(self, values: list[mx.array], batch: tuple[Any, ...]) -> Any:
