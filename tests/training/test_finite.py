@@ -197,3 +197,110 @@ def test_a_bad_output_among_several_is_found():
 
     with pytest.raises(mf.NonFiniteError, match=r"the output of layer 'parts', Parts\(\), was the first"):
         fit(Model())
+
+
+# -------------------------------------------------------------------- what fails leaves the last good step
+
+
+class Failing(mf.Module):
+    """Fails on batches of four, in training or in evaluation: at once, or later, when MLX computes."""
+
+    def __init__(self, mode, how):
+        self.mode, self.how = mode, how
+
+    def forward(self, x):
+        self.saved = ()
+        if x.shape[0] == 4 and self.training == (self.mode == "training"):
+            if self.how == "at once":
+                raise LookupError("nothing found")
+            x = x + mx.linalg.inv(mx.zeros((3, 3)), stream=mx.cpu)[0, 0]
+        return x
+
+    def backward(self, grad_output):
+        return grad_output
+
+
+SAMPLES = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+
+
+def fitted(mode, how, optimizer, samples=40, **options):
+    mf.seed(0)
+    model = mf.Sequential(mf.Linear(3, 2), Failing(mode, how))
+    optimizer = optimizer(model)
+    x = SAMPLES[:samples]
+    validation = (SAMPLES[:4], SAMPLES[:4, :2])
+    settings = {"loss": mf.MSELoss(), "optimizer": optimizer, "batch_size": 9, "shuffle": False, "verbose": 0}
+    try:
+        model.fit(x, x[:, :2], validation_data=validation if mode == "evaluation" else None, **settings, **options)
+    except (LookupError, RuntimeError) as error:
+        return model, optimizer, str(error)
+    return model, optimizer, None
+
+
+@pytest.mark.parametrize("compile", [True, False], ids=["compiled", "not compiled"])
+@pytest.mark.parametrize("how", ["at once", "when computed"])
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [lambda m: mf.SGD(m, lr=0.1), lambda m: mf.SGD(m, lr=0.1, momentum=0.9), lambda m: mf.Adam(m)],
+    ids=["sgd", "momentum", "adam"],
+)
+def test_whatever_fails_leaves_the_weights_of_the_last_good_step(mode, how, optimizer, compile):
+    model, used, message = fitted(mode, how, optimizer, compile=compile, epochs=3)
+    expected, other, nothing = fitted("never", how, optimizer, 36 if mode == "training" else 40, compile=compile)
+    assert nothing is None
+    assert message.endswith("fit stopped in epoch 1, and the model keeps what its last good step left")
+    assert ("nothing found" if how == "at once" else "LU factorization failed") in message
+    assert used.iterations == other.iterations == (4 if mode == "training" else 5)
+    for cell, same in zip([*model.parameters(), *used.cells()], [*expected.parameters(), *other.cells()], strict=True):
+        if cell not in list(used.scalars()):
+            np.testing.assert_array_equal(np.array(cell.value), np.array(same.value))
+    assert np.isfinite(np.array(model.predict(SAMPLES[:5]))).all()
+
+
+def test_a_metric_and_validation_data_that_fail_leave_the_weights_too():
+    def metric(prediction, target):
+        raise KeyError("no such metric")
+
+    model = mf.Sequential(mf.Linear(3, 2))
+    before = np.array(model[0].weight.value)
+    with pytest.raises(KeyError, match="no such metric; fit stopped in epoch 1"):
+        model.fit(SAMPLES, SAMPLES[:, :2], loss="mse", optimizer="sgd", metrics=[metric], verbose=0)
+    assert not np.array_equal(before, np.array(model[0].weight.value))
+
+    def validation():
+        yield SAMPLES, SAMPLES[:, :2]
+        yield SAMPLES, SAMPLES[:3, :2]
+
+    with pytest.raises(ValueError, match="expected 40 samples.*; fit stopped in epoch 1"):
+        model.fit(SAMPLES, SAMPLES[:, :2], loss="mse", optimizer="sgd", validation_data=validation, verbose=0)
+    assert np.isfinite(np.array(model[0].weight.value)).all()
+
+
+def test_training_goes_on_after_a_failure():
+    model, optimizer, message = fitted("training", "when computed", lambda m: mf.SGD(m, lr=0.1))
+    assert message is not None
+    model.fit(SAMPLES[:36], SAMPLES[:36, :2], loss="mse", optimizer=optimizer, batch_size=9, verbose=0)
+    assert optimizer.iterations == 8 and np.isfinite(np.array(model[0].weight.value)).all()
+
+
+def test_a_nan_after_a_change_of_settings_is_explained_and_undone():
+    class Explodes(mf.Callback):
+        def on_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                self.model[0].freeze()
+                self.optimizer.lr = 1e30
+
+    results = []
+    for compile in (True, False):
+        mf.seed(0)
+        model = mf.Sequential(mf.Linear(3, 3), mf.Linear(3, 2))
+        optimizer = mf.SGD(model, lr=0.1)
+        with pytest.raises(mf.NonFiniteError, match="epoch 1, batch 4"):
+            model.fit(
+                SAMPLES, SAMPLES[:, :2], loss="mse", optimizer=optimizer, callbacks=[Explodes()], batch_size=9,
+                shuffle=False, verbose=0, compile=compile,
+            )  # fmt: skip
+        results.append([np.array(p.value) for p in model.parameters()])
+        assert optimizer.iterations == 3 and all(np.isfinite(value).all() for value in results[-1])
+    np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-6)
