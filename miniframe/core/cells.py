@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import mlx.core as mx
 
+from ..backend.streams import Farewell
 from .arrays import as_array
 from .expression import Expression
 
@@ -30,6 +31,9 @@ class _ThisThread(threading.local):
     """``collected`` are the cells made under ``started_together`` in the thread that asks; None outside of it."""
 
     collected: list[Buffer] | None = None
+
+    def __init__(self) -> None:
+        self.farewell = Farewell()
 
 
 _this_thread = _ThisThread()

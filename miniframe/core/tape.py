@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
+from ..backend.streams import Farewell
 from .arrays import as_array
 from .cells import EMPTY, Parameter
 from .foreign import CannotRecord, not_recorded
@@ -42,6 +43,7 @@ class _ThisThread(threading.local):
 
     def __init__(self) -> None:
         self.tape = Tape()
+        self.farewell = Farewell()
 
 
 this_thread = _ThisThread()
