@@ -106,7 +106,7 @@ class Experiment:
             problem = unfit(grads, self.inputs[:1] if isinstance(self.module, Loss) else self.inputs, self.input_name)
             if problem:
                 raise UnfitGradient(problem)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
             self.blame_a_layer()
             kind = TypeError if isinstance(error, AttributeError) else type(error)
             words = str(error) if isinstance(error, UnfitGradient) else name_the_layer(self.module, error)
@@ -136,7 +136,7 @@ class Experiment:
                 raise UnfitGradient(
                     f"check_gradients({self.module.title()}): layer {path}, {layer.title()}: {words}"
                 ) from error
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, TypeError, AttributeError, IndexError):
                 continue
 
     def input_name(self, index: int) -> str:

@@ -120,8 +120,9 @@ def mutants(case: str) -> Iterator[Mutant]:
             namespace = dict(vars(sys.modules[owner.__module__]))
             namespace["__class__"] = owner
             code = compile(ast.fix_missing_locations(changed[0]), f"<mutant of {owner.__name__}>", "exec")
-            exec(code, namespace)
-            yield Mutant(case, owner, method, line, changed[1], namespace[method])
+            made: dict[str, Any] = {}  # apart, because a module may have a function of the method's name
+            exec(code, namespace, made)
+            yield Mutant(case, owner, method, line, changed[1], made[method])
 
 
 def _variants(tree: ast.Module) -> Iterator[tuple[str, tuple[ast.Module, str]]]:
