@@ -41,8 +41,11 @@ class Step:
 
     Everything a step reads or changes lives in cells: parameters, buffers, the optimizer's rate and state, and the
     random state. The step is thus a function from their values (and a batch) to their new values, which
-    ``mx.compile`` fuses into few operations. A model whose forward looks at values (``if h.mean().item() > 0``)
-    cannot be traced; it runs uncompiled, after one warning.
+    ``mx.compile`` fuses into few operations. All else that it uses, its settings, is frozen into the trace. They can
+    change only where a user's code runs, so there ``look_first`` is set, and the next step compares the settings
+    (fingerprint.py) and is traced anew if they differ. A model whose forward looks at values
+    (``if h.mean().item() > 0``), counts its calls or draws random numbers elsewhere (noticing.py) runs uncompiled,
+    after one warning. A step that fails leaves the cells as they were.
 
     Calling it with ``(x, y)`` or ``(x, y, sample_weight)`` starts the step and returns the loss and the prediction
     (None unless ``keep_prediction``), without waiting for the arithmetic to finish.
@@ -152,7 +155,7 @@ class Step:
 
     def _start(self, values: list[mx.array], batch: tuple[Any, ...]) -> Any:
         """Run or trace the step; whatever happens, no tracer stays behind."""
-        key = random.get_key()
+        key = self.before[1]
         try:
             if self._compiled is not None and self._draws is None:
                 reason = self._first_trace(values, batch)
@@ -168,7 +171,8 @@ class Step:
             self._forget_tracers(values)
             if self._compiled is None or not isinstance(error, ValueError) or "eval" not in str(error):
                 raise
-        random.set_state(random.as_state(key))
+        if key is not None:
+            random.set_state(random.as_state(key))
         self._give_up("the model's forward looks at the values of arrays")
         return self._start(values, batch)
 
@@ -219,6 +223,7 @@ class Step:
         )
         if self._trial is not None:
             self._trial.copies.restore()
+            self._trial = None
         self.compile, self._compiled, self._draws = False, None, True
 
     def threads(self) -> AbstractContextManager[None]:

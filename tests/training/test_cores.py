@@ -160,3 +160,21 @@ def test_an_unsuitable_number_of_cores_is_refused(monkeypatch, setting):
 def test_without_a_setting_all_cores_are_used(monkeypatch):
     monkeypatch.delenv(cores.SETTING)
     assert cores.cores() == (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+
+
+def test_a_layer_that_mixes_samples_put_in_during_training_ends_the_splitting():
+    class Insert(mf.Callback):
+        def on_batch_begin(self, batch, logs=None):
+            if batch == 1:
+                self.model.insert("0", mf.BatchNorm(4))
+
+    results = []
+    for compile in (True, False):
+        model = convolutional()
+        optimizer = mf.SGD(model, lr=0.05, momentum=0.9)
+        options = {"loss": mf.CrossEntropyLoss(), "optimizer": optimizer, "batch_size": 50, "shuffle": False}
+        model.fit(X, LABELS, epochs=2, callbacks=[Insert()], verbose=0, compile=compile, **options)
+        results.append([np.array(cell.value) for cell in (*model.parameters(), *model.buffers())])
+        assert isinstance(model._last_step, cores.StepInParts) is compile
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

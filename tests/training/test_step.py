@@ -2,6 +2,7 @@
 
 import mlx.core as mx
 import numpy as np
+import pytest
 
 import miniframe as mf
 from miniframe.training.step import Step
@@ -85,3 +86,24 @@ def test_memory_does_not_grow_over_many_steps():
         step(X, Y)
     mx.synchronize()
     assert mx.get_active_memory() <= before + 4096
+
+
+def test_a_step_that_fails_leaves_cells_and_count_as_they_were():
+    class Fails(mf.Identity):
+        def backward(self, grad_output):
+            if grad_output.shape[0] == 7:
+                raise LookupError
+            return super().backward(grad_output)
+
+    for compile in (True, False):
+        mf.seed(0)
+        model = mf.Sequential(mf.Linear(2, 5), Fails(), mf.Linear(5, 1))
+        optimizer = mf.SGD(model, lr=0.1, momentum=0.9)
+        step = Step(model, mf.MSELoss(), optimizer, compile)
+        step(X, Y)
+        before = weights(model)
+        with pytest.raises(LookupError):
+            step(X[:7], Y[:7])
+        assert np.array_equal(before, weights(model)) and optimizer.iterations == 1
+        step(X, Y)
+        assert not np.array_equal(before, weights(model))
