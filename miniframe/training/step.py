@@ -100,6 +100,7 @@ class Step:
         self.cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in self.optimizer.parameters if id(p) not in known]
+        self.optimizer.zero_grad()  # a layer that was taken out of the model would go on with its last gradient
         self.notebook = Notebook(self.model, self.loss)
         self._traced = False
         self._draws: bool | None = None if self.compile else True  # are random numbers drawn? None: not known yet

@@ -267,3 +267,21 @@ def test_fit_runs_in_another_thread_after_the_main_one_and_back(loader):
     assert errors == []
     fit(twin, loss, others, epochs=4, compile=False)
     close(values(m), values(twin))
+
+
+@pytest.mark.parametrize("compile", [True, False], ids=["compiled", "not compiled"])
+def test_a_layer_that_was_taken_out_during_training_stays_as_it_was(compile):
+    class Replaces(mf.Callback):
+        def on_batch_end(self, batch, logs=None):
+            if batch == 0:
+                self.taken_out, self.new = self.model[-1], mf.Linear(8, 2)
+                self.model[-1] = self.new
+                self.before = [np.array(layer.weight.value) for layer in (self.taken_out, self.new)]
+
+    m = model()
+    optimizer = mf.SGD(m, lr=0.1, momentum=0.9)
+    first, callback = np.array(m[0].weight.value), Replaces()
+    fit(m, mf.MSELoss(), optimizer, batch_size=10, callbacks=[callback], compile=compile)
+    for layer, before in zip((callback.taken_out, callback.new), callback.before):
+        np.testing.assert_array_equal(np.array(layer.weight.value), before)
+    assert not np.array_equal(np.array(m[0].weight.value), first)
