@@ -11,10 +11,11 @@ import os
 import re
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .module import Module
+from .module import Module
+from .node import NotRecorded
+from .tape import CannotRecord, tellers
 
 PACKAGE = __name__.partition(".")[0]
 functions: set[str] = set()  # the names in miniframe.functional, which fills them in
@@ -22,14 +23,6 @@ ELSEWHERE = {"dot": "matmul", "expand_dims": "unsqueeze", "swapaxes": "transpose
 SIGNS_OF_A_NODE = r"\b(Node|Parameter)\b|bad_cast|Invoked with types:.*\b(list|tuple)\b"  # in errors of theirs
 OURS = tuple(f"{PACKAGE}.{room}" for room in ("core", "layers", "functional", "graph", "losses", "models"))
 STRANGERS = (PACKAGE, "mlx", "numpy", "torch", "scipy")
-
-
-class NotRecorded(TypeError):
-    """A function that is not ours was given a node; raised by the node, without knowing whose forward it was."""
-
-
-class CannotRecord(TypeError):
-    """The same, told with the name of the module."""
 
 
 def not_recorded(module: Module, error: Exception) -> CannotRecord | None:
@@ -51,6 +44,9 @@ def not_recorded(module: Module, error: Exception) -> CannotRecord | None:
         f"functions are recorded; {_instead(code)}. If {type(module).__name__} is meant as a layer with its own "
         "derivative, define backward(self, grad_output) below its forward"
     )
+
+
+tellers.append(not_recorded)
 
 
 def _instead(code: str) -> str:

@@ -16,7 +16,6 @@ import mlx.core as mx
 from .arrays import number
 from .cells import EMPTY
 from .expression import Expression
-from .foreign import NotRecorded
 from .walk import backward
 from .words import brief
 
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
 Shape = tuple[int | None, ...]
 
 _counter = itertools.count()
+
+
+class NotRecorded(TypeError):
+    """A function that is not ours was given a node; raised by the node, without knowing whose forward it was."""
 
 
 class FORGOTTEN:

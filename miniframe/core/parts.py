@@ -13,9 +13,8 @@ import mlx.core as mx
 import numpy as np
 
 from .cells import Parameter
-from .foreign import NotRecorded
 from .module import Module
-from .node import Node
+from .node import Node, NotRecorded
 from .tape import call_on_nodes, flattened, this_thread
 from .teach import teach
 

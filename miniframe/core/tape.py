@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,18 @@ import mlx.core as mx
 from ..backend.streams import Farewell
 from .arrays import as_array
 from .cells import EMPTY, Parameter
-from .foreign import CannotRecord, not_recorded
 from .node import FORGOTTEN, Node
 from .walk import ancestors, backward, grad_or_zero
 
 if TYPE_CHECKING:
     from .module import Module
+
+
+class CannotRecord(TypeError):
+    """A forward used a node in a way that cannot be recorded; the message names the module."""
+
+
+tellers: list[Callable[[Module, Exception], CannotRecord | None]] = []  # put such errors into words; see foreign.py
 
 
 class Tape:
@@ -123,10 +129,10 @@ def flattened(module: Module, nodes: tuple[Node, ...], tape: Tape) -> Any:
     try:
         return module.forward(*nodes)
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        told = not_recorded(module, error)
-        if told is None:
-            raise
-        raise told from error
+        for tell in tellers:
+            if told := tell(module, error):
+                raise told from error
+        raise
     finally:
         tape.scope = outside
         module._saved = EMPTY
