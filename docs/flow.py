@@ -53,7 +53,7 @@ FLOW = Frame(fit_file.fit, "fit", [
                 Frame(step.Step.__call__, "Step.__call__", [
                     Line("self.optimizer.advance()", "count the step, set the rate"),
                     Line("values = values_of(self.cells)", "parameters, buffers, optimizer state"),
-                    Line("new_values, value, prediction = self._start(values, batch)", "traced once, then fused"),
+                    Line("new_values, value, prediction, written = self._start(", "traced once, then fused"),
                     Frame(step.Step._run, "Step._run", [
                         Line("value, prediction = self.gradients(*batch)", "the batch whole, or in parts"),
                         Frame(step.forward_backward, "forward_backward", [

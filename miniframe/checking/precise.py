@@ -85,12 +85,17 @@ def _choosing(accurate: Callable[..., mx.array], original: Callable[..., mx.arra
     """Calls ``accurate`` for float64 arrays, ``original`` for everything else."""
 
     def function(x: Any, *args: Any, **options: Any) -> mx.array:
-        arrays = [a for a in (x, *args) if isinstance(a, mx.array)]
-        if any(a.dtype == mx.float64 for a in arrays):
-            return accurate(x, *args, **options)
-        return original(x, *args, **options)
+        given = [_array_in(a) for a in (x, *args)]
+        if any(isinstance(a, mx.array) and a.dtype == mx.float64 for a in given):
+            return accurate(*given, **options)
+        return original(*given, **options)
 
     return function
+
+
+def _array_in(x: Any) -> Any:
+    """The array that a Parameter stands for; anything else as it is."""
+    return x.__mlx_array__() if hasattr(x, "__mlx_array__") and not isinstance(x, mx.array) else x
 
 
 @contextmanager

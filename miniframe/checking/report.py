@@ -27,8 +27,8 @@ class Row:
     Attributes:
         name: the parameter's path, or "input" ("input 0", ...).
         shape: of the value and its gradient.
-        error: ‖a - b‖ / (‖a‖ + ‖b‖) between backward's gradient a and the differences b, or that of a single element
-            which is clearly wrong.
+        error: ‖a - b‖ / (‖a‖ + ‖b‖) between backward's gradient a and the differences b; where that would pass, but a
+            single element is clearly wrong, that of this element.
         by_hand, numeric: the two gradients, as float64 NumPy arrays.
         right, left: the one-sided slopes whose mean is ``numeric``.
         missing: backward gave no gradient at all.

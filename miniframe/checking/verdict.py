@@ -34,8 +34,8 @@ def judge(name: str, x: np.ndarray, a: np.ndarray, found: Measured, tolerance: f
     with np.errstate(invalid="ignore", divide="ignore"):
         rounding = 3 * doubt + 1e-15 * scale + 1e-14 * whole / typical
         wrong = used & (abs(a - b) > ONE_ELEMENT * (abs(a) + abs(b)) + rounding)
-        if wrong.any():
-            error = max(error, float((abs(a - b) / (abs(a) + abs(b)))[wrong].max()))
+        if wrong.any() and error <= tolerance:
+            error = float((abs(a - b) / (abs(a) + abs(b)))[wrong].max())
     row = Row(name, x.shape, error, a, b, right, left, False, int(kink.sum()), tolerance, int(hidden.sum()))
     row.wrong = wrong
     row.corner = found.kink.reshape(x.shape)
