@@ -144,7 +144,7 @@ WRONG = [
     ("4.2", "relu = mf.ReLU()\nrelu(x)\nreturn relu.backward(grad_output)", FORBIDDEN),
     ("8.2", "return mf.jacobian(mf.Softmax(), mx.log(y)[None]).reshape(len(y), len(y))", FORBIDDEN),
     ("3.1", "return grad_output / y, -grad_output * x / (y * y * abs(y)) * abs(y) * mx.sign(y)",
-     "The gradient of input 1 disagrees"),
+     "The gradient of input 1 is wrong. Wrong local derivative"),
     ("3.2", "(f(x + h) - f(x - h)) / (2 * h)", RETURN),
     ("3.2", "return (f(x + h / 2) - f(x - h / 2)) / h", "The two points are h apart"),
     ("3.2", "return 12.01", "Right for x cubed, but for exp"),
