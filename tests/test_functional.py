@@ -38,7 +38,7 @@ CALLS = {
     "Square": F.square,
     "Sin": F.sin,
     "Cos": F.cos,
-    "Clip": lambda x: F.clip(x, -0.5, 0.8),
+    "Clip": lambda x: F.clip(x, -0.2, 0.2),
     "AsType": lambda x: F.astype(x, mx.float64),
     "Sum": lambda x: F.sum(x, 0),
     "Mean": lambda x: F.mean(x, 1, keepdims=True),
