@@ -17,7 +17,7 @@ test: $(VENV)/.dev
 
 # the same tests on a GPU that is not one (tests/fake_gpu): Linux x86-64, with g++ and nm
 test-gpu: $(VENV)/.dev
-	sh tests/fake_gpu/build.sh $(BIN)/python
+	sh tests/fake_gpu/build.sh $(CURDIR)/$(BIN)/python
 	PYTHONPATH=tests/fake_gpu FAKEGPU=1 $(BIN)/python -m pytest -p fakegpu
 
 bench: $(VENV)/.bench
