@@ -7,6 +7,7 @@ miniframe's own and those that were registered, so nothing from a file is ever e
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from ..core.module import Module
 from ..core.node import Node, Placeholder
 from ..core.walk import ancestors
 from ..layers.windows import Window
+from .fitting import misfit
 
 M = TypeVar("M", bound=type[Module])
 _registered: dict[str, type[Module]] = {}
@@ -71,8 +73,12 @@ def describe(model: Any) -> tuple[dict[str, Any], dict[str, mx.array]]:
     >>> about["modules"][0]["class"], about["modules"][0]["attributes"]["in_features"], sorted(arrays)
     ('Linear', 2, ['bias', 'weight'])
     """
-    writer = _Describer(model)
-    root = writer.encode(model, type(model).__name__)
+    name = type(model).__name__
+    try:
+        writer = _Describer(model)
+        root = writer.encode(model, name)
+    except RecursionError:
+        raise ValueError(f"cannot save {name}: its modules are nested deeper than Python can follow") from None
     about = {"root": root, "modules": writer.modules, "nodes": writer.nodes, "cells": writer.cells}
     return about, writer.arrays
 
@@ -183,11 +189,20 @@ def rebuild(about: Mapping[str, Any], arrays: Mapping[str, mx.array], where: str
     """
     try:
         model = _Rebuilder(about, arrays, where).decode(about["root"])
-    except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{where}: the description of the model is damaged ({error!r})") from error
+    except RecursionError:
+        raise ValueError(f"{where}: the model in it is nested deeper than Python can follow") from None
+    except ValueError as error:
+        raise error if str(error).startswith(where) else _damaged(where, error) from error
+    except (ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        raise _damaged(where, error) from error
     if not isinstance(model, Module) and type(model) not in _plain.values():
         raise ValueError(f"{where}: the description of the model is damaged: it describes no module")
     return model
+
+
+def _damaged(where: str, error: Exception) -> ValueError:
+    words = " ".join(str(error).split())[:200]
+    return ValueError(f"{where}: the description of the model is damaged ({type(error).__name__}: {words})")
 
 
 class _Rebuilder:
@@ -212,6 +227,9 @@ class _Rebuilder:
                 if name.startswith("__") or callable(getattr(Module, name, None)):
                     raise ValueError(f"{where}: the description of the model is damaged: {name!r} is no setting")
                 vars(module)[name] = self.decode(value)
+        for module in self.modules:
+            if wrong := misfit(module):
+                raise ValueError(f"{where}: the description of the model is damaged: {wrong}")
 
     def new_cell(self, name: str, kind: str, trainable: bool = True) -> Buffer:
         return Parameter(self.arrays[name], trainable) if kind == "Parameter" else Buffer(self.arrays[name])
@@ -228,7 +246,7 @@ class _Rebuilder:
             return [self.decode(item) for item in value]
         if not isinstance(value, dict):
             return value
-        ((kind, content),) = value.items()
+        ((kind, content),) = value.items()  # one key, or the file is damaged
         if kind == "tuple":
             return tuple(self.decode(item) for item in content)
         if kind == "dict":
@@ -242,7 +260,7 @@ class _Rebuilder:
         if kind == "ellipsis":
             return Ellipsis
         if kind == "dtype":
-            return _dtype(content)
+            return dtype_named(content)
         tables: dict[str, Any] = {
             "array": self.arrays,
             "cell": self.cells,
@@ -252,8 +270,17 @@ class _Rebuilder:
         return tables[kind][content]
 
 
-def _dtype(name: str) -> mx.Dtype:
-    dtype = getattr(mx, name)
+def dtype_named(name: str) -> mx.Dtype:
+    """The type of numbers with this name.
+
+    >>> dtype_named("float32")
+    mlx.core.float32
+    """
+    dtype = getattr(mx, name, None)
     if not isinstance(dtype, mx.Dtype):
-        raise TypeError(f"{name} is no dtype")
+        raise TypeError(f"{name!r} is no dtype")
     return dtype
+
+
+# pickle and copy.copy know no types of MLX, which a placeholder holds
+copyreg.pickle(mx.Dtype, lambda dtype: (dtype_named, (str(dtype).split(".")[-1],)))  # type: ignore[arg-type,return-value]

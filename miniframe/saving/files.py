@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writing, and safetensors files with a JSON description in their header.
+"""Safetensors files with a JSON description in their header, and a checksum over all of it.
 
 Nothing read from a file is executed. A file is checked before its numbers are read, so that a truncated, foreign or
 newer one gives a clear error instead of wrong numbers.
@@ -8,54 +8,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from ..version import __version__
+from .atomic import Where as Where
+from .atomic import atomic_write as atomic_write
 
 FORMAT = 1  # raised when older versions of miniframe can no longer read what newer ones write
 KEY = "miniframe"  # of the description among the metadata of a safetensors file
+CHECKSUM = "miniframe.crc32"  # of the checksum beside it
 SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2}  # bytes of one number, by dtype
 SIZES = {**SIZES, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "C64": 8}
-Where = str | os.PathLike[str]
-
-
-@contextmanager
-def atomic_write(path: Where) -> Iterator[Path]:
-    """``with atomic_write("model.bin") as temporary:`` write to ``temporary``; at the end it takes the name ``path``.
-
-    Whoever opens ``path`` finds the old file or the new one, never half of one, even if the process is killed or the
-    machine stops: the data reach the disk before the name changes. After an error the old file is still there.
-
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> with atomic_write(folder + "/note.txt") as temporary:
-    ...     _ = temporary.write_text("done")
-    >>> os.listdir(folder)
-    ['note.txt']
-    """
-    final = Path(path)
-    if not final.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {final}: there is no folder {final.parent}")
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp{final.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # the new name is on the disk only when the folder is
-        folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def save_arrays(path: Where, arrays: Mapping[str, mx.array], about: Mapping[str, Any]) -> None:
@@ -70,13 +39,24 @@ def save_arrays(path: Where, arrays: Mapping[str, mx.array], about: Mapping[str,
         if array.dtype == mx.float64:
             raise TypeError(f"cannot save {name!r}: safetensors files hold no float64; convert it to float32 first")
     text = json.dumps({**about, "format": FORMAT, "version": __version__})
-    with atomic_write(path) as temporary:
-        written = temporary.with_name(f"{temporary.name}.safetensors")  # the suffix that MLX insists on
-        try:
-            mx.save_safetensors(str(written), dict(arrays), metadata={KEY: text})
-            os.replace(written, temporary)
-        finally:
-            written.unlink(missing_ok=True)
+    metadata = {KEY: text, CHECKSUM: checksum(arrays, text)}
+    with atomic_write(path, suffix=".safetensors") as temporary:  # the suffix that MLX insists on
+        mx.save_safetensors(str(temporary), dict(arrays), metadata=metadata)
+
+
+def checksum(arrays: Mapping[str, mx.array], text: str) -> str:
+    """A CRC-32 of the description and of every array with its name, type and shape: it notices any damaged bit.
+
+    >>> checksum({"a": mx.ones(3)}, "about") == checksum({"b": mx.ones(3)}, "about")
+    False
+    """
+    total = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        total = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), total)
+        if array.size:
+            total = zlib.crc32(np.array(array.reshape(-1).view(mx.uint8), copy=False).data, total)
+    return f"{total:08x}"
 
 
 def load_arrays(path: Where) -> tuple[dict[str, mx.array], dict[str, Any]]:
@@ -101,6 +81,9 @@ def load_arrays(path: Where) -> tuple[dict[str, mx.array], dict[str, Any]]:
             )
     loaded: Any = mx.load(str(path), format="safetensors")
     mx.eval(loaded)  # now, while the file is known to be whole
+    written = metadata.get(CHECKSUM)  # files of version 0.1 have none
+    if text is not None and written is not None and written != checksum(loaded, text):
+        raise ValueError(f"{path}: damaged: the contents do not fit the checksum that was written with them")
     return loaded, about
 
 

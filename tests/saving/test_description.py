@@ -62,3 +62,20 @@ def test_the_description_is_readable_json_in_the_header(path):
     small().save(path)
     _, metadata = mx.load(str(path), return_metadata=True)
     assert [m["class"] for m in json.loads(metadata[KEY])["modules"]] == ["Sequential", "Linear", "LeakyReLU", "Linear"]
+
+
+@pytest.mark.parametrize("where", ["saving", "loading"])
+def test_modules_nested_deeper_than_python_can_follow_are_one_line(path, where):
+    model = mf.Linear(2, 2)
+    for _ in range(1000):
+        model = mf.Sequential(model)
+    if where == "saving":
+        with pytest.raises(ValueError, match="^cannot save Sequential: its modules are nested deeper than Python can"):
+            model.save(path)
+    else:
+        about, arrays = describe(small())
+        deep = []
+        for _ in range(5000):
+            deep = [deep]
+        with pytest.raises(ValueError, match="^here: the model in it is nested deeper than Python can follow$"):
+            rebuild({**about, "root": deep}, arrays, "here")
