@@ -72,6 +72,12 @@ class Node(Expression):
         self.index: float = next(_counter)
         self.scope = scope
 
+    def __setstate__(self, state: Any) -> None:
+        """Of a copy, or read from a pickle: all as it was, but with a place of its own in the order of creation."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        self.index = next(_counter)
+
     def backward(self, grad: Any = None) -> None:
         """Send a gradient back through every call that led here.
 

@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of the number of steps taken.
 
 An optimizer takes any such function; these are the usual ones. They are pure functions, so nothing about them has to
-be saved. A step is one batch: for a number of epochs write ``epochs * len(x) // batch_size``.
+be saved; and functions of this file with their settings filled in, not lambdas, so that they can be pickled. A step is one batch: for a number of epochs write ``epochs * len(x) // batch_size``.
 
     lr = schedules.cosine(0.1, steps=900)                      one piece
     lr = schedules.linear(0, 0.1, 100).then(lr, after=100)     pieces after each other: warmup, then the cosine
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for the verb at the end of Schedule
@@ -49,13 +50,11 @@ class Schedule:
         """
         _at_least("then", 0, after=after)
         following = _schedule(following)
-        return Schedule(
-            lambda step: self(step) if step < after else following(step - after), f"{self}.then({following}, {after})"
-        )
+        return Schedule(partial(_then, self, following, after), f"{self}.then({following}, {after})")
 
     def __mul__(self, factor: float | Callable[[int], float]) -> Schedule:
         factor = _schedule(factor)
-        return Schedule(lambda step: self(step) * factor(step), f"{self} * {factor}")
+        return Schedule(partial(_product, self, factor), f"{self} * {factor}")
 
     __rmul__ = __mul__
 
@@ -72,7 +71,11 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    return Schedule(lambda step: lr, f"{lr:g}")
+    return Schedule(partial(_constant, lr), f"{lr:g}")
+
+
+def _constant(lr: float, t: int) -> float:
+    return lr
 
 
 def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
@@ -83,7 +86,11 @@ def step(lr: float, every: int, factor: float = 0.1) -> Schedule:
     (1.0, 0.5, 0.25)
     """
     _at_least("step", 1, every=every)
-    return Schedule(lambda t: lr * factor ** (t // every), f"step({lr:g}, every={every}, factor={factor:g})")
+    return Schedule(partial(_step, lr, every, factor), f"step({lr:g}, every={every}, factor={factor:g})")
+
+
+def _step(lr: float, every: int, factor: float, t: int) -> float:
+    return float(lr * factor ** (t // every))
 
 
 def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
@@ -93,7 +100,11 @@ def exponential(lr: float, factor: float, every: int = 1) -> Schedule:
     0.25
     """
     _at_least("exponential", 1, every=every)
-    return Schedule(lambda t: lr * factor ** (t / every), f"exponential({lr:g}, {factor:g}, every={every})")
+    return Schedule(partial(_exponential, lr, factor, every), f"exponential({lr:g}, {factor:g}, every={every})")
+
+
+def _exponential(lr: float, factor: float, every: int, t: int) -> float:
+    return float(lr * factor ** (t / every))
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
@@ -104,7 +115,11 @@ def linear(start: float, end: float, steps: int) -> Schedule:
     (0.05, 0.1, 0.0)
     """
     _at_least("linear", 1, steps=steps)
-    return Schedule(lambda t: start + (end - start) * min(t / steps, 1), f"linear({start:g}, {end:g}, {steps})")
+    return Schedule(partial(_linear, start, end, steps), f"linear({start:g}, {end:g}, {steps})")
+
+
+def _linear(start: float, end: float, steps: int, t: int) -> float:
+    return start + (end - start) * min(t / steps, 1)
 
 
 def warmup(lr: float | Callable[[int], float], steps: int) -> Schedule:
@@ -115,7 +130,11 @@ def warmup(lr: float | Callable[[int], float], steps: int) -> Schedule:
     """
     _at_least("warmup", 1, steps=steps)
     inner = _schedule(lr)
-    return Schedule(lambda t: inner(t) * min((t + 1) / steps, 1), f"warmup({inner}, {steps})")
+    return Schedule(partial(_warmup, inner, steps), f"warmup({inner}, {steps})")
+
+
+def _warmup(lr: Schedule, steps: int, t: int) -> float:
+    return lr(t) * min((t + 1) / steps, 1)
 
 
 def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
@@ -127,10 +146,11 @@ def cosine(lr: float, steps: int, end: float = 0.0) -> Schedule:
     0.1
     """
     _at_least("cosine", 1, steps=steps)
-    return Schedule(
-        lambda t: end + (lr - end) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2,
-        f"cosine({lr:g}, {steps}, end={end:g})",
-    )
+    return Schedule(partial(_cosine, lr, steps, end), f"cosine({lr:g}, {steps}, end={end:g})")
+
+
+def _cosine(lr: float, steps: int, end: float, t: int) -> float:
+    return end + (lr - end) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
 
 
 def one_cycle(peak: float, steps: int, rise: float = 0.3, start: float = 0.04, end: float = 4e-6) -> Schedule:
@@ -149,18 +169,26 @@ def one_cycle(peak: float, steps: int, rise: float = 0.3, start: float = 0.04, e
     _at_least("one_cycle", 2, steps=steps)
     if not 0 < rise < 1:
         raise ValueError(f"one_cycle: expected 0 < rise < 1, got {rise}")
+    return Schedule(partial(_one_cycle, peak, steps, rise, start, end), f"one_cycle({peak:g}, {steps})")
+
+
+def _one_cycle(peak: float, steps: int, rise: float, start: float, end: float, t: int) -> float:
     top, last = rise * steps - 1, steps - 1
-
-    def rate(t: int) -> float:
-        if t <= top:
-            return peak * _half_cosine(start, 1.0, t / top if top else 1.0)
-        return peak * _half_cosine(1.0, end, min((t - top) / (last - top), 1.0))
-
-    return Schedule(rate, f"one_cycle({peak:g}, {steps})")
+    if t <= top:
+        return peak * _half_cosine(start, 1.0, t / top if top else 1.0)
+    return peak * _half_cosine(1.0, end, min((t - top) / (last - top), 1.0))
 
 
 def _half_cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+def _then(first: Schedule, following: Schedule, after: int, t: int) -> float:
+    return first(t) if t < after else following(t - after)
+
+
+def _product(one: Schedule, other: Schedule, t: int) -> float:
+    return one(t) * other(t)
 
 
 def _schedule(value: float | Callable[[int], float]) -> Schedule:

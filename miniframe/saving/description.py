@@ -276,11 +276,12 @@ def dtype_named(name: str) -> mx.Dtype:
     >>> dtype_named("float32")
     mlx.core.float32
     """
-    dtype = getattr(mx, name, None)
+    dtype = mx.bool_ if name == "bool" else getattr(mx, name, None)
     if not isinstance(dtype, mx.Dtype):
         raise TypeError(f"{name!r} is no dtype")
     return dtype
 
 
-# pickle and copy.copy know no types of MLX, which a placeholder holds
+# what modules may keep as attributes, and pickle and copy do not know by themselves: types and functions of MLX
 copyreg.pickle(mx.Dtype, lambda dtype: (dtype_named, (str(dtype).split(".")[-1],)))  # type: ignore[arg-type,return-value]
+copyreg.pickle(type(mx.exp), lambda function: function.__name__)  # type: ignore[arg-type,return-value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ..backend.distributed import rank
 from ..saving.description import describe
@@ -51,8 +52,17 @@ class ModelCheckpoint(Monitor):
         self.save_freq, self.epoch, self.batches = save_freq, 0, 0
         if initial_value_threshold is not None:
             self.best = initial_value_threshold
-        if save_freq != "epoch":
-            vars(self)["on_batch_end"] = self._count_batch  # only now, because fit waits for every batch if it is there
+        self._ask_for_batches()
+
+    def _ask_for_batches(self) -> None:
+        """Have the hook for batches only if they are counted, because fit waits for every batch if it is there."""
+        if self.save_freq != "epoch":
+            vars(self)["on_batch_end"] = self._count_batch
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy counts its own batches."""
+        vars(self).update(state)
+        self._ask_for_batches()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if self.save_best_only:
