@@ -1,7 +1,8 @@
 """Schedules: the learning rate as a function of the number of steps taken.
 
 An optimizer takes any such function; these are the usual ones. They are pure functions, so nothing about them has to
-be saved; and functions of this file with their settings filled in, not lambdas, so that they can be pickled. A step is one batch: for a number of epochs write ``epochs * len(x) // batch_size``.
+be saved, and they can be pickled: each is a function of this file with its settings filled in. A step is one batch: for
+a number of epochs write ``epochs * len(x) // batch_size``.
 
     lr = schedules.cosine(0.1, steps=900)                      one piece
     lr = schedules.linear(0, 0.1, 100).then(lr, after=100)     pieces after each other: warmup, then the cosine

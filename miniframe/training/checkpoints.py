@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..saving.weights import cells_of, put_weights
 from .callbacks import Callback
 from .history import History
 
+NAMED = 3  # differences that an error lists
 NAME = re.compile(r"epoch-(\d+)\.safetensors")
 
 
@@ -73,6 +75,7 @@ class Snapshot:
         ours, theirs = [type(c).__name__ for c in callbacks], [name for name, _ in self.callbacks]
         if ours != theirs:
             raise ValueError(f"{where} was made with the callbacks {theirs}, and now there are {ours}")
+        check_same_model(model, self.weights, where)
         check_fits(optimizer, self.optimizer, where)
         put_weights(model, self.weights, strict=True, where=where)
         set_state_of(optimizer, self.optimizer)
@@ -102,16 +105,39 @@ def state_of(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
-def check_fits(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
-    """Raise a ValueError unless the optimizer is made like the one whose state this is."""
-    shapes = [cell.shape for cell in optimizer.cells()]
-    ours = (type(optimizer).__name__, shapes, len(optimizer.groups))
-    theirs = (state["class"], [array.shape for array in state["arrays"]], len(state["lr"]))
-    if ours != theirs:
+def check_same_model(model: Module, weights: dict[str, mx.array], where: str) -> None:
+    """Raise a ValueError that names what differs, unless the model has just these weights and statistics."""
+    ours = {name: cell.shape for name, cell in cells_of(model).items()}
+    theirs = {name: array.shape for name, array in weights.items()}
+    different = [
+        f"{name} is {theirs.get(name, 'not there')} in the checkpoint and {ours.get(name, 'not there')} in this model"
+        for name in {**theirs, **ours}
+        if ours.get(name) != theirs.get(name)
+    ]
+    if different:
+        more = f", and {len(different) - NAMED} more" if len(different) > NAMED else ""
         raise ValueError(
-            f"{where} was made with {theirs[0]} ({len(theirs[1])} arrays, {theirs[2]} groups), which does not fit "
-            f"{ours[0]} ({len(shapes)} arrays, {ours[2]} groups); make the optimizer with the same arguments"
+            f"{where} belongs to another model: {', '.join(different[:NAMED])}{more}; build the same model, or give "
+            "another folder"
         )
+
+
+def check_fits(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
+    """Raise a ValueError that names what differs, unless the optimizer is made like the one whose state this is."""
+    ours = (type(optimizer).__name__, len(optimizer.groups), [cell.shape for cell in optimizer.cells()])
+    theirs = (state["class"], len(state["lr"]), [array.shape for array in state["arrays"]])
+    what = ("the optimizer", "the number of groups", "the number of state arrays")
+    for name, one, other in zip(what, (*theirs[:2], len(theirs[2])), (*ours[:2], len(ours[2]))):
+        if one != other:
+            raise ValueError(
+                f"{where} does not fit: {name} was {one} and now is {other}; make the optimizer with the same arguments"
+            )
+    for place, (one, other) in enumerate(zip(theirs[2], ours[2]), start=1):
+        if one != other:
+            raise ValueError(
+                f"{where} does not fit: state array {place} of {ours[0]} was of shape {one} and now is of {other}; "
+                "make the optimizer with the same arguments, for the same parameters in the same order"
+            )
 
 
 def set_state_of(optimizer: Optimizer, state: dict[str, Any]) -> None:
@@ -130,7 +156,7 @@ class Checkpoints:
     Args:
         folder: made if it does not exist; on several machines, one that all of them see. None keeps nothing.
         keep: how many files stay.
-        resume: whether to go on from the last one; False refuses a folder that has any.
+        resume: whether to go on from the last one that can be read; False refuses a folder that has any.
 
     Attributes:
         snapshot: what to go on from; None for a new training.
@@ -163,8 +189,24 @@ class Checkpoints:
         if team().rank == 0:
             for leftover in self.folder.glob(".epoch-*"):  # from a process killed while it was saving
                 leftover.unlink(missing_ok=True)
-        if self.files():
-            self.snapshot = _read(self.files()[-1])
+        self.snapshot = self._latest()
+
+    def _latest(self) -> Snapshot | None:
+        """The last checkpoint that can be read; None in a new folder. What was passed over is said."""
+        damaged: list[str] = []
+        for path in reversed(self.files()):
+            try:
+                snapshot = _read(path)
+            except (ValueError, OSError) as error:
+                damaged.append(str(error))
+                continue
+            if damaged and team().rank == 0:
+                epochs = snapshot.epoch + 1
+                warnings.warn(f"fit: {'; '.join(damaged)}. Going on from {path}, after epoch {epochs}", stacklevel=4)
+            return snapshot
+        if damaged:
+            raise ValueError(f"fit: none of the checkpoints in {self.folder} can be read: {'; '.join(damaged)}")
+        return None
 
     @property
     def epoch(self) -> int | None:

@@ -192,8 +192,8 @@ def change(what, tmp_path):
         ("keep", r"fit: expected to keep at least 1 checkpoint, got keep=0"),
         ("seed", r"fit: the checkpoints in .* were made with seed=1, and now it is 2"),
         ("callbacks", r"checkpoint of epoch 1 was made with the callbacks \['EarlyStopping', .*'\], and now .* \[\]"),
-        ("optimizer", r"checkpoint of epoch 1 was made with Adam \(.*\), which does not fit SGD"),
-        ("model", r"checkpoint of epoch 1: the weights do not fit the model"),
+        ("optimizer", r"checkpoint of epoch 1 does not fit: the optimizer was Adam and now is SGD"),
+        ("model", r"checkpoint of epoch 1 belongs to another model: 4.weight is"),
         ("damaged", r"epoch-000001.safetensors: truncated"),
     ],
 )
@@ -274,3 +274,85 @@ def test_killed_at_20_random_moments_the_weights_are_those_of_the_whole_training
     assert during_a_save > 0 and 0 < last < 149
     resumed = finish(folder, "resumed")
     same(*[{name: np.array(value) for name, value in result.items()} for result in (expected, resumed)])
+
+
+# -------------------------------------------------------------------- damaged, or of another training
+
+
+def damage(path, keep=0.7):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before_it(tmp_path):
+    whole, optimizer = make()
+    expected = fit(whole, optimizer, 6, seed=1)
+    fit(*make(), 4, seed=1, checkpoint=tmp_path)
+    newest, before = (tmp_path / f"epoch-00000{k}.safetensors" for k in (4, 3))
+    damage(newest)
+    model, optimizer = make()
+    with pytest.warns(UserWarning) as caught:
+        history = fit(model, optimizer, 6, checkpoint=tmp_path, resume=True)
+    (words,) = [str(w.message) for w in caught if "Going on" in str(w.message)]
+    assert words.startswith(f"fit: {newest}: truncated") and words.endswith(f"Going on from {before}, after epoch 3")
+    same(weights(model), weights(whole))
+    assert history.history == expected.history
+    model, optimizer = make()
+    fit(model, optimizer, 6, checkpoint=tmp_path, resume=True)  # the damaged one was written anew
+    same(weights(model), weights(whole))
+
+
+def test_a_damaged_bit_in_the_numbers_of_a_checkpoint_is_noticed(tmp_path):
+    fit(*make(), 2, seed=1, checkpoint=tmp_path)
+    newest = tmp_path / "epoch-000002.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-5] ^= 4
+    newest.write_bytes(data)
+    with pytest.warns(UserWarning, match="checksum.* Going on from .*epoch-000001"):
+        fit(*make(), 3, checkpoint=tmp_path, resume=True)
+
+
+def test_only_when_no_checkpoint_can_be_read_it_is_an_error(tmp_path):
+    fit(*make(), 3, checkpoint=tmp_path)
+    for path in tmp_path.iterdir():
+        damage(path, keep=0.5)
+    with pytest.raises(ValueError, match="^fit: none of the checkpoints in .* can be read: .*3.safe.*2.safe.*1.safe"):
+        fit(*make(), 4, checkpoint=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "width, biased, words",
+    [
+        (17, True, r"0.weight is \(16, 3\) in the checkpoint and \(17, 3\) in this model, 0.bias is .*, and 4 more"),
+        (16, False, r"0.bias is \(16,\) in the checkpoint and not there in this model; build the same model"),
+    ],
+)
+def test_resuming_with_another_model_names_the_weights_that_differ(tmp_path, width, biased, words):
+    fit(*make(), 1, checkpoint=tmp_path)
+    layers = [mf.Linear(3, width, bias=biased), mf.BatchNorm(width), mf.ReLU(), mf.Dropout(0.3), mf.Linear(width, 2)]
+    model = mf.Sequential(*layers)
+    before = weights(model)
+    with pytest.raises(ValueError, match=f"^fit: the checkpoint of epoch 1 belongs to another model: {words}"):
+        fit(model, mf.Adam(model, 0.01), 2, checkpoint=tmp_path, resume=True)
+    same(weights(model), before)
+
+
+@pytest.mark.parametrize(
+    "other, words",
+    [
+        (lambda model: mf.SGD(model, 0.01), "the optimizer was Adam and now is SGD"),
+        (lambda model: mf.Adam(model, 0.01, amsgrad=True), "the number of state arrays was 15 and now is 21"),
+        (
+            lambda model: mf.Adam([{"params": model[0]}, {"params": [*model[1].parameters(), *model[4].parameters()]}]),
+            "the number of groups was 1 and now is 2",
+        ),
+        (
+            lambda model: mf.Adam(list(model.parameters())[::-1], 0.01),
+            r"state array \d+ of Adam was of shape \(16, 3\) and now is of \(2,\)",
+        ),
+    ],
+)
+def test_resuming_with_another_optimizer_names_what_differs(tmp_path, other, words):
+    fit(*make(), 1, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=f"^fit: the checkpoint of epoch 1 does not fit: {words}; make the optimizer"):
+        fit(*make(other), 2, checkpoint=tmp_path, resume=True)
