@@ -6,11 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what it does not understand."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="miniframe", description="A white-box deep-learning framework on MLX.")
+    parser = Parser(prog="miniframe", description="A white-box deep-learning framework on MLX.")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="command")
 
@@ -35,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     add_commands(commands)
 
+    if sys.stdout is None:  # miniframe info >&-
+        return _fail("miniframe", "cannot print, because standard output is closed")
     options = parser.parse_args(arguments)
     if options.command is None:
         parser.print_help()
@@ -43,12 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int | None = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 0
-    except (ValueError, OSError, ImportError) as error:
-        print(f"miniframe {options.command}: {error}", file=sys.stderr)
-        return 1
+    except (ValueError, OSError, ImportError, MemoryError, OverflowError) as error:
+        return _fail(f"miniframe {options.command}", str(error) or type(error).__name__)
     return status or 0
+
+
+def _fail(command: str, words: str) -> int:
+    """Say in one line what went wrong; returns the exit status."""
+    if sys.stderr is not None:
+        print(f"{command}: {' '.join(words.split())}", file=sys.stderr)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # it was printing that failed; Python would try again at its end, and complain
+        _print_no_more()
+    return 1
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version() -> str:

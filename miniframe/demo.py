@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import os
 from pathlib import Path
 
 import mlx.core as mx
@@ -20,6 +22,7 @@ from .training.history import History
 
 BATCH = 100
 TEST_POINTS = 10_000
+MOST = 10**9  # points, epochs, and the largest seed
 
 
 def disk_model(hidden: int = 25, layers: int = 3) -> Sequential:
@@ -56,8 +59,11 @@ def errors(model: Sequential, x: mx.array, labels: mx.array) -> float:
 
 def run(points: int, epochs: int, seed: int, folder: str) -> None:
     """The whole demo, as ``miniframe demo`` runs it."""
-    if points < 1 or epochs < 1:
-        raise ValueError(f"expected at least 1 point and 1 epoch, got {points} and {epochs}")
+    if not 1 <= points <= MOST or not 1 <= epochs <= MOST:
+        raise ValueError(f"expected 1 to {MOST:,} points and epochs, got {points} and {epochs}")
+    if not 0 <= seed <= MOST:
+        raise ValueError(f"expected a seed from 0 to {MOST:,}, got {seed}")
+    figures = _folder_for_figures(folder)
     print(f"device: {backend.device()}")
     print(f"BLAS:   {backend.blas()}")
     random.seed(seed)
@@ -69,17 +75,28 @@ def run(points: int, epochs: int, seed: int, folder: str) -> None:
     print(f"training error: {errors(model, x, labels):.2%} of {points:,} points")
     print(f"test error:     {errors(model, test_x, test_labels):.2%} of {TEST_POINTS:,} fresh points")
     print(f"time per epoch: {times.median_ms():.2f} ms (median of {len(history.epoch)} epochs)")
-    for path in _write_figures(model, test_x, test_labels, history, Path(folder)):
+    if figures is None:
+        print("figures:        none, as matplotlib is missing: pip install 'miniframe[figures]'")
+        return
+    for path in _write_figures(model, test_x, test_labels, history, figures):
         print(f"figure:         {path}")
 
 
-def _write_figures(model: Sequential, x: mx.array, labels: mx.array, history: History, folder: Path) -> list[Path]:
+def _folder_for_figures(name: str) -> Path | None:
+    """The folder, made if need be, before anything is trained; None without matplotlib, which draws the figures."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return None
+    folder = Path(name)
     try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        print("figures:        none, as matplotlib is missing: pip install 'miniframe[figures]'")
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {name!r} for the figures: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"cannot write figures into the folder {name!r}: no permission")
+    return folder
+
+
+def _write_figures(model: Sequential, x: mx.array, labels: mx.array, history: History, folder: Path) -> list[Path]:
     figures = {
         "demo_regions.png": plots.decision_regions(lambda points: model.predict(centred(points)), x, labels),
         "demo_curves.png": plots.curves(history),

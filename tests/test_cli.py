@@ -33,13 +33,49 @@ def test_demo_trains_reports_and_draws(tmp_path, capsys):
     "arguments, message",
     [
         (["bench", "--workloads", "disc"], "miniframe bench: unknown workload 'disc'; known: disk-1k, disk-10k, mlp"),
-        (["bench", "--rounds", "0"], "expected at least 1 round"),
-        (["demo", "--points", "0"], "miniframe demo: expected at least 1 point"),
+        (["bench", "--rounds", "0"], "miniframe bench: expected at least 1 round"),
+        (["demo", "--points", "0"], "miniframe demo: expected 1 to 1,000,000,000 points and epochs, got 0 and 60"),
+        (["demo", "--seed", "-1"], "miniframe demo: expected a seed from 0 to 1,000,000,000, got -1"),
+        (["demo", "--seed", str(2**70)], "miniframe demo: expected a seed from 0 to 1,000,000,000, got 11805"),
+        (["demo", "--figures", __file__], f"miniframe demo: cannot make the folder '{__file__}' for the figures: File"),
+        (["bench", "--json", "/no/where.json"], "miniframe bench: cannot write '/no/where.json': expected the name of"),
+        (["bench", "--figure", "a.doc"], "miniframe bench: cannot draw 'a.doc': expected a file that ends in one of"),
     ],
 )
-def test_mistakes_are_one_line_and_a_status(arguments, message, capsys):
+def test_mistakes_are_one_line_and_a_status_before_any_work(arguments, message, capsys):
     assert main(arguments) == 1
-    assert message in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith(message.partition(":")[0]) and message in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--points", "many"], ["check"], ["demo", "--colour"]])
+def test_what_is_not_understood_is_one_line_and_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert caught.value.code == 2 and err.count("\n") == 1 and err.startswith("miniframe") and "--help" in err
+
+
+@pytest.mark.parametrize(
+    "redirected, words",
+    [
+        (">&-", "miniframe: cannot print, because standard output is closed\n"),
+        (">&- 2>&-", ""),
+        (">/dev/full", "miniframe info: [Errno 28] No space left on device\n"),
+    ],
+)
+def test_output_that_cannot_be_printed_is_one_line(redirected, words):
+    command = f"'{sys.executable}' -m miniframe info {redirected}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", words)
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root, who may run the tests, is refused nothing
+    assert main(["demo", "--figures", str(tmp_path)]) == 1
+    assert capsys.readouterr() == ("", f"miniframe demo: cannot write figures into the folder {str(tmp_path)!r}: no per"
+                                   "mission\n")  # fmt: skip
 
 
 def test_without_a_command_the_help_is_shown(capsys):

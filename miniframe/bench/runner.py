@@ -85,6 +85,15 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _check_format(path: str) -> None:
+    """Raise unless matplotlib, which draws the figure, is there and knows the kind of file."""
+    from matplotlib.figure import Figure
+
+    known = Figure().canvas.get_supported_filetypes()
+    if (ending := Path(path).suffix.lstrip(".").lower()) and ending not in known:
+        raise ValueError(f"cannot draw {path!r}: expected a file that ends in one of {', '.join(known)}")
+
+
 def run(names: Sequence[str] | None, rounds: int, json_path: str | None, figure_path: str | None) -> None:
     """Measure, print, and write the results as JSON and as a figure."""
     known = workloads()
@@ -93,6 +102,11 @@ def run(names: Sequence[str] | None, rounds: int, json_path: str | None, figure_
         raise ValueError(f"unknown workload {unknown[0]!r}; known: {', '.join(known)}")
     if rounds < 1:
         raise ValueError(f"expected at least 1 round, got {rounds}")
+    for path in (json_path, figure_path):  # now, not after minutes of measuring
+        if path is not None and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
+            raise ValueError(f"cannot write {path!r}: expected the name of a file in a folder that exists")
+    if figure_path is not None:
+        _check_format(figure_path)
     machine = info()
     print(f"{machine['device']}; {machine['BLAS']}; MLX {machine['MLX']}")
     results = {}

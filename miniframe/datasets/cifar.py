@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -18,6 +20,8 @@ SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 CIFAR10_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEMBERS = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
 RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes, row by row
+PER_FILE = 10_000 * RECORD  # bytes
+UNPACKED = 200_000_000  # bytes in the whole archive; it has 184,391,680
 
 
 def cifar10(split: str = "train", folder: str | os.PathLike[str] | None = None) -> tuple[mx.array, mx.array]:
@@ -62,16 +66,39 @@ def parse_records(data: bytes, where: str = "cifar10") -> tuple[np.ndarray, np.n
     return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
 
 
+class _Limited:
+    """A stream that ends in an error where it unpacks to more than CIFAR-10 has, however small the file is."""
+
+    def __init__(self, stream: Any, path: Path) -> None:
+        self.stream, self.path, self.left = stream, path, UNPACKED
+
+    def read(self, count: int) -> bytes:
+        data: bytes = self.stream.read(min(count, self.left + 1))
+        self.left -= len(data)
+        if self.left < 0:
+            raise ValueError(
+                f"{self.path}: expected an archive that unpacks to at most {UNPACKED:,} bytes; it has more"
+            )
+        return data
+
+
 def _members(path: Path, wanted: list[str]) -> list[tuple[str, bytes]]:
     """Names and contents of the wanted files in the archive, read without unpacking anything to disk."""
     found = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = member.name.rpartition("/")[2]
-                if member.isfile() and name in wanted:
+        with gzip.open(path) as unpacked:
+            stream: Any = _Limited(unpacked, path)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for member in archive:
+                    name = member.name.rpartition("/")[2]
+                    if not member.isfile() or name not in wanted:
+                        continue
+                    if member.size > PER_FILE:
+                        raise ValueError(f"{path}: {name}: expected at most {PER_FILE:,} bytes, got {member.size:,}")
                     found[name] = archive.extractfile(member).read()  # type: ignore[union-attr]
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # about the file as such, not its contents
+            raise
         raise ValueError(f"{path} is damaged or truncated ({error}); delete it to download it again") from error
     missing = [name for name in wanted if name not in found]
     if missing:

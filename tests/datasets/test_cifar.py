@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import mlx.core as mx
@@ -54,4 +55,24 @@ def test_a_damaged_archive_is_named(tmp_path, photographs):
         datasets.cifar10("test", tmp_path)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ValueError, match=r"cifar-10-binary.tar.gz is damaged or truncated"):
+        datasets.cifar10("test", tmp_path)
+
+
+def test_a_small_archive_that_unpacks_to_much_costs_no_memory(tmp_path, monkeypatch):
+    big = cifar.PER_FILE + cifar.RECORD
+    path = write_archive(tmp_path, {"test_batch.bin": bytes(big)})
+    assert path.stat().st_size < 2**17
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"test_batch\.bin: expected at most 30,730,000 bytes, got 30,733,073"):
+            datasets.cifar10("test", tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_that_never_ends_is_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar, "UNPACKED", 2**20)
+    write_archive(tmp_path, {"something else": bytes(2**22), "test_batch.bin": bytes(cifar.RECORD)})
+    with pytest.raises(ValueError, match=r"expected an archive that unpacks to at most 1,048,576 bytes"):
         datasets.cifar10("test", tmp_path)
