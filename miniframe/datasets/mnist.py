@@ -112,9 +112,7 @@ def _parse(stream: BinaryIO, path: str, limit: int) -> np.ndarray:
     shape = struct.unpack(f">{axes}I", lengths)
     count = math.prod(shape) * kind.itemsize
     if count > limit:
-        raise ValueError(
-            f"{path}: expected at most {limit:,} bytes, but the file announces {count:,}, as shape {shape}"
-        )
+        raise ValueError(f"{path}: expected at most {limit:,} bytes, but it announces {count:,}, as shape {shape}")
     data = bytearray()
     while chunk := stream.read(min(CHUNK, count + 1 - len(data))):  # in pieces: a file may announce more than it has
         data += chunk
