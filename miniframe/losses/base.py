@@ -12,6 +12,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.module import Module
+from ..core.sums import total
 from ..core.warn import warn_once
 
 LOOKS = 3  # a loss looks at its first three predictions
@@ -58,7 +59,7 @@ class Loss(Module):
         if prediction.shape != target.shape:
             hint = ""
             if prediction.size == target.size:
-                hint = f"; reshape one of them, such as target.reshape{prediction.shape}"
+                hint = f"; use y.reshape({', '.join(map(str, (-1, *prediction.shape[1:])))})"
             elif target.ndim == 1 and prediction.ndim == 2:
                 hint = f"; for class labels use one_hot(target, {prediction.shape[1]}) or CrossEntropyLoss"
             raise ValueError(
@@ -108,7 +109,7 @@ class Loss(Module):
                 )
             scale = scale * sample_weight.reshape(-1, *[1] * (losses.ndim - 1))
         self.saved = prediction, target, scale, losses.ndim
-        return (losses * scale).sum()
+        return total(losses * scale)
 
     def gradient(self) -> mx.array:
         """The gradient of the last value with respect to the prediction."""

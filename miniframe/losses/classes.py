@@ -18,11 +18,17 @@ class _ClassLoss(Loss):
         if prediction.ndim < 2:
             raise self.wrong("a prediction (batch, classes)", prediction)
         if is_floating(target):
+            if target.shape == prediction.shape[:-1]:
+                raise ValueError(
+                    f"{type(self).__name__}: expected class numbers as integers, got {target.dtype} of shape "
+                    f"{target.shape}; use y.astype(int)"
+                )
             super().check(prediction, target)
         elif target.shape != prediction.shape[:-1]:
             raise ValueError(
                 f"{type(self).__name__}: expected integer targets of shape {prediction.shape[:-1]} for predictions "
                 f"{prediction.shape}, got {target.shape}"
+                + ("; use y.reshape(-1)" if target.shape == (*prediction.shape[:-1], 1) else "")
             )
 
     def check_values(self, prediction: mx.array, target: mx.array) -> None:

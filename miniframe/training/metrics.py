@@ -10,6 +10,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.sums import mean
+
 Metric = Callable[..., Any]
 
 
@@ -37,12 +39,12 @@ def error_rate(prediction: mx.array, target: mx.array, threshold: float = 0.5) -
 
 def mae(prediction: mx.array, target: mx.array) -> mx.array:
     """Mean absolute error."""
-    return mx.abs(prediction - target).mean()
+    return mean(mx.abs(prediction - target))
 
 
 def mse(prediction: mx.array, target: mx.array) -> mx.array:
     """Mean squared error."""
-    return mx.square(prediction - target).mean()
+    return mean(mx.square(prediction - target))
 
 
 NAMES: dict[str, Metric] = {"accuracy": accuracy, "error_rate": error_rate, "mae": mae, "mse": mse}
@@ -84,7 +86,7 @@ def measure(name: str, metric: Metric, prediction: Any, target: mx.array) -> Any
     """The mean of a metric over a batch, as a single number or an array that holds one."""
     value = metric(prediction, target)
     if isinstance(value, mx.array) and value.ndim:
-        value = value.mean()
+        value = mean(value)
     if not isinstance(value, mx.array) and not hasattr(value, "__float__"):
         raise TypeError(f"metric {name!r}: expected a number or an array, got {type(value).__name__}")
     return value
