@@ -7,36 +7,102 @@ axes in another order, and a Linear layer that follows a Flatten has the columns
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from ..core.cells import Buffer
 from ..core.module import Module
-from ..layers import Conv2d, ConvTranspose2d, Flatten, GlobalAvgPool2d, LayerNorm, Linear
+from ..layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Embedding,
+    Flatten,
+    GlobalAvgPool2d,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    Upsample2d,
+    ZeroPad2d,
+)
 
+OF_IMAGES = (  # what takes images only
+    Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, Upsample2d, ZeroPad2d
+)  # fmt: skip
+COLOURS = 3  # red, green, blue
 COUNTER = "num_batches_tracked"  # PyTorch's BatchNorm counts its batches; nothing here needs that
 
 
-def layers_with_channels(model: Module, channels: int = 1) -> Iterator[tuple[str, Module, int, bool]]:
-    """(path, module, channels, image) for all modules in order of assignment.
+@dataclass
+class Seen:
+    """What a module sees, as far as the layers before it tell.
 
-    ``channels`` is the number of channels of the image that the module, a Linear layer, may see flattened: that of
-    the last convolution before it, 1 after another Linear layer. ``image`` says whether values still have rows and
-    columns.
+    Attributes:
+        channels: of the image that the module, a Linear layer, may see flattened; 1 after another Linear layer, and
+            None where nothing tells.
+        image: whether values still have rows and columns; None where nothing tells.
+        flattened: whether a Flatten came since the last Linear layer.
+    """
+
+    channels: int | None
+    image: bool | None
+    flattened: bool = False
+
+
+def layers_with_channels(model: Module, channels: int | None = None) -> Iterator[tuple[str, Module, Seen]]:
+    """(path, module, what it sees) for all modules in order of assignment.
 
     Args:
-        channels: of the images that the model itself is given.
+        channels: of the images that the model itself is given; None if nobody has said so.
     """
-    image = any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in model.modules())
+    seen = Seen(channels, _begins_with_images(model, channels))
     for path, module in model.named_modules():
         if isinstance(module, (Flatten, GlobalAvgPool2d, Linear)):
-            image = False
-        yield path, module, channels, image
+            seen.image, seen.flattened = False, seen.flattened or isinstance(module, Flatten)
+        if (width := _channels_in(module, seen.image)) is not None:
+            seen.channels = width
+        yield path, module, replace(seen)
         if isinstance(module, (Conv2d, ConvTranspose2d)):
-            channels, image = module.out_channels, True
+            seen = Seen(module.out_channels, True)
         elif isinstance(module, (Linear, GlobalAvgPool2d)):
-            channels = 1
+            seen.channels, seen.flattened = 1, False
+
+
+def _begins_with_images(model: Module, channels: int | None) -> bool | None:
+    """Whether the model is given images: the first layer that tells decides; a Flatten alone does not."""
+    for _, module in model.named_modules():
+        if isinstance(module, OF_IMAGES) or (isinstance(module, LayerNorm) and len(module.normalized_shape) == 3):
+            return True
+        if isinstance(module, Flatten):
+            return None if channels is None else True
+        if isinstance(module, (Linear, Embedding)):
+            return False
+    return channels is not None
+
+
+def _channels_in(module: Module, image: bool | None) -> int | None:
+    """How many channels a module's own settings say that its input has; None for one that does not say."""
+    if isinstance(module, (Conv2d, ConvTranspose2d)):
+        return module.in_channels
+    if isinstance(module, BatchNorm) and image:
+        return module.num_features
+    if isinstance(module, GroupNorm) and image:
+        return module.num_channels
+    if isinstance(module, LayerNorm) and len(module.normalized_shape) == 3:
+        return module.normalized_shape[-1]
+    return None
+
+
+def may_hide_colours(module: Module, seen: Seen) -> bool:
+    """Whether a Linear layer may see flattened colour images, while nothing tells how many channels they have."""
+    unknown = seen.channels is None and seen.flattened
+    return unknown and isinstance(module, Linear) and module.in_features % COLOURS == 0
 
 
 def from_torch_layout(module: Module, array: np.ndarray, channels: int) -> np.ndarray:
@@ -109,5 +175,12 @@ def numpy_arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
             if hasattr(value, "detach"):
                 value = value.detach().cpu()
                 value = (value.float() if value.is_floating_point() else value).numpy()  # NumPy has no bfloat16
-            arrays[name] = np.array(value)
+            arrays[name] = as_numpy(value)
     return arrays
+
+
+def as_numpy(value: Any) -> np.ndarray:
+    """An array as NumPy has it; what NumPy has not, bfloat16, as float32."""
+    if isinstance(value, mx.array) and value.dtype == mx.bfloat16:
+        value = value.astype(mx.float32)
+    return np.array(value)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -13,13 +14,25 @@ import numpy as np
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..core.sequential import Sequential
+from ..layers import BatchNorm
 from ..saving.files import load_arrays
 from ..saving.weights import WeightsReport, put_weights
-from .layouts import from_torch_layout, layers_with_channels, numpy_arrays, own_cells, paired_names, to_torch_layout
+from .layouts import (
+    COLOURS,
+    Seen,
+    as_numpy,
+    from_torch_layout,
+    layers_with_channels,
+    may_hide_colours,
+    numpy_arrays,
+    own_cells,
+    paired_names,
+    to_torch_layout,
+)
 from .pairs import FROM_TORCH, layer_from_torch, layer_to_torch
 
 
-def from_torch(module: Any, channels: int = 1) -> Module:
+def from_torch(module: Any, channels: int | None = None) -> Module:
     """The same model here, with the same weights, for a PyTorch layer or a Sequential of them, nested or not.
 
     The result takes images (N, H, W, C) where PyTorch takes (N, C, H, W). Names stay, so do frozen parameters and
@@ -27,7 +40,8 @@ def from_torch(module: Any, channels: int = 1) -> Module:
 
     Args:
         module: a ``torch.nn.Module``.
-        channels: of the input images, needed only where they go straight into a Flatten.
+        channels: of the input images, needed only where they reach a Flatten before any layer that knows them. Left
+            out, they are taken for 1, with a warning where the images may have colours.
 
     Raises:
         TypeError: for a module that is not known, naming it and the known ones. Then build the model here and use
@@ -44,12 +58,25 @@ def from_torch(module: Any, channels: int = 1) -> Module:
     if not hasattr(module, "state_dict"):
         raise TypeError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
     model = _layer(module, type(module).__name__, {})
+    if channels is None:
+        channels = _channels_of(module)
     once = {**dict(module.named_parameters()), **dict(module.named_buffers())}  # what is shared comes once, as here
     load_torch_weights(model, once, channels=channels)
     trainable = {name: p.requires_grad for name, p in module.named_parameters()}
     for name, parameter in model.named_parameters():
         parameter.trainable = trainable.get(name, True)
     return model.train(module.training)
+
+
+def _channels_of(module: Any) -> int | None:
+    """How many channels the input images have, if the first layer says that it takes images; else None."""
+    for inner in module.modules():
+        kind = type(inner).__name__
+        if kind in ("BatchNorm2d", "Conv2d", "ConvTranspose2d"):
+            return int(inner.num_features if kind == "BatchNorm2d" else inner.in_channels)
+        if kind in ("Flatten", "Linear"):
+            break
+    return None
 
 
 def _layer(module: Any, path: str, made: dict[int, Module]) -> Module:
@@ -77,7 +104,10 @@ def _copy_of(source: Module, children: Mapping[str, Module]) -> Module:
 
 
 def load_torch_weights(
-    model: Module, state_dict: Mapping[str, Any] | str | os.PathLike[str], strict: bool = True, channels: int = 1
+    model: Module,
+    state_dict: Mapping[str, Any] | str | os.PathLike[str],
+    strict: bool = True,
+    channels: int | None = None,
 ) -> WeightsReport:
     """Copy the weights of a PyTorch model into a miniframe model of the same architecture.
 
@@ -90,7 +120,8 @@ def load_torch_weights(
         state_dict: ``module.state_dict()``, or the path of a .safetensors file with one, which needs no PyTorch.
         strict: True makes any difference an error, which lists all of them and leaves the model untouched; False
             loads what fits.
-        channels: of the input images, needed only where they go straight into a Flatten.
+        channels: of the input images, needed only where they reach a Flatten before any layer that knows them. Left
+            out, they are taken for 1, with a warning where the images may have colours.
 
     Returns:
         What was loaded, and what was missing, unexpected or mismatched (shapes as miniframe has them).
@@ -111,17 +142,18 @@ def load_torch_weights(
         state_dict, _ = load_arrays(state_dict)
     arrays = numpy_arrays(state_dict)
     names = paired_names(model, list(arrays))
-    known = {path: (module, width) for path, module, width, _ in layers_with_channels(model, channels)}
+    known = {path: (module, seen) for path, module, seen in layers_with_channels(model, channels)}
+    _warn_of_colours(known.values(), "from_torch and load_torch_weights")
     converted: dict[str, mx.array] = {}
     for name, array in arrays.items():
         ours = names[name]
-        module, width = known.get(ours.rpartition(".")[0], (None, 1))
-        array = array if module is None else from_torch_layout(module, array, width)
+        if (found := known.get(ours.rpartition(".")[0])) is not None:
+            array = from_torch_layout(found[0], array, found[1].channels or 1)
         converted[ours] = mx.array(np.ascontiguousarray(array))
     return put_weights(model, converted, strict, where)
 
 
-def to_torch(model: Module, channels: int = 1) -> Any:
+def to_torch(model: Module, channels: int | None = None) -> Any:
     """The same model in PyTorch, with the same weights: a ``torch.nn.Module`` for images (N, C, H, W).
 
     A module of your own that only composes layers in ``forward``, with nothing but calls and operators, becomes a
@@ -129,7 +161,8 @@ def to_torch(model: Module, channels: int = 1) -> Any:
 
     Args:
         model: a layer, a Sequential of them, or a module that composes others.
-        channels: of the input images, needed only where they go straight into a Flatten.
+        channels: of the input images, needed only where they reach a Flatten before any layer that knows them. Left
+            out, they are taken for 1, with a warning where the images may have colours.
 
     Raises:
         ImportError: without PyTorch, naming the extra that brings it.
@@ -147,18 +180,39 @@ def to_torch(model: Module, channels: int = 1) -> Any:
     except ImportError as error:
         raise ImportError("to_torch needs PyTorch: pip install miniframe[torch]") from error
     context = list(layers_with_channels(model, channels))
-    images = {id(layer): image for _, layer, _, image in context}
+    _warn_of_colours([(layer, seen) for _, layer, seen in context], "to_torch")
+    images = {id(layer): seen.image for _, layer, seen in context}
     module = _Builder(torch, images).module(model, type(model).__name__)
     state = {}
-    for path, layer, width, _ in context:
+    for path, layer, seen in context:
         for name, cell in own_cells(layer).items():
-            array = to_torch_layout(layer, np.array(cell.value), width)
+            array = to_torch_layout(layer, as_numpy(cell.value), seen.channels or 1)
             state[f"{path}.{name}" if path else name] = torch.tensor(np.ascontiguousarray(array))
     module.load_state_dict(state, strict=False)  # all names are ours, except BatchNorm's count of batches
     trainable = {name: parameter.trainable for name, parameter in model.named_parameters()}
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(trainable.get(name, True))
+    for parameter in module.parameters():
+        parameter.data = parameter.data.to(_dtype(model, torch))
     return module.train(model.training)
+
+
+def _dtype(model: Module, torch: Any) -> Any:
+    """The type of the model's weights: float32, unless all of them have another."""
+    types = {str(parameter.value.dtype).split(".")[-1] for parameter in model.parameters()}
+    return getattr(torch, types.pop() if len(types) == 1 else "float32")
+
+
+def _warn_of_colours(layers: Iterable[tuple[Module, Seen]], where: str) -> None:
+    """Say that a Linear layer may see colour images, whose pixels PyTorch flattens in another order."""
+    for layer, seen in layers:
+        if may_hide_colours(layer, seen):
+            warnings.warn(
+                f"{where}: {layer.title()} sees flattened images, and nothing tells how many channels they have; 1 is "
+                f"taken, which is wrong for colour images: give channels={COLOURS}, or channels=1 if that is right",
+                stacklevel=3,
+            )
+            return
 
 
 class _Builder:
@@ -166,10 +220,10 @@ class _Builder:
 
     Args:
         torch: the package.
-        images: by the id of a layer, whether its input has rows and columns.
+        images: by the id of a layer, whether its input has rows and columns; None where nothing tells.
     """
 
-    def __init__(self, torch: Any, images: Mapping[int, bool]) -> None:
+    def __init__(self, torch: Any, images: Mapping[int, bool | None]) -> None:
         self.torch, self.images = torch, images
         self.made: dict[int, Any] = {}
 
@@ -183,7 +237,13 @@ class _Builder:
         if type(layer) is Sequential:
             children = [(name, self.module(child, f"{path}.{name}")) for name, child in layer.layers.items()]
             return self.torch.nn.Sequential(OrderedDict(children))
-        module = layer_to_torch(layer, self.torch.nn, self.images[id(layer)])
+        image = self.images[id(layer)]
+        if image is None and isinstance(layer, BatchNorm):
+            raise ValueError(
+                f"to_torch: {path}, {layer.title()}, may see images or rows of numbers, for which PyTorch has two "
+                f"layers; for images give channels={layer.num_features}"
+            )
+        module = layer_to_torch(layer, self.torch.nn, bool(image))
         if module is None and not layer.composes():
             raise TypeError(f"to_torch: {path}, {layer.title()}, has no counterpart in PyTorch")
         return self._composed(layer, path) if module is None else module

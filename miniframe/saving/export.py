@@ -23,10 +23,11 @@ from .files import Where, atomic_write
 from .shapeless import free_of_fixed_shapes
 
 BATCH = 1009  # while tracing, which computes nothing: a prime that no layer's size contains, to tell the batch apart
+DEVICES = {"cpu": mx.Device(mx.cpu), "gpu": mx.Device(mx.gpu)}
 TRIED = (1, 2, 5)  # batch sizes on which the file must agree with the model
 
 
-def export(model: Module, path: Where, example: Any) -> None:
+def export(model: Module, path: Where, example: Any, device: str = "cpu") -> None:
     """Write ``model``'s forward pass, in evaluation mode, to a file that ``mx.import_function(path)`` reads.
 
     The imported function takes the inputs, with any number of samples in front, and returns a list of outputs.
@@ -36,6 +37,8 @@ def export(model: Module, path: Where, example: Any) -> None:
         path: of the file; MLX's own suffix is ``.mlxfn``.
         example: a batch of inputs, or a tuple of several; only shapes, dtypes and the sample values for the trial
             are taken from it.
+        device: "cpu" or "gpu", where the function will run; it is written into the file, and a file for the CPU runs
+            on every machine.
 
     Raises:
         ValueError: for a model with an operation that MLX cannot export for any batch size.
@@ -57,11 +60,15 @@ def export(model: Module, path: Where, example: Any) -> None:
             "export: MLX runs an exported function, and so the trial of the new file, in the main thread only, not in "
             f"{current_thread().name!r}; call export there"
         )
+    if device not in DEVICES:
+        raise ValueError(f"export: expected device to be one of {', '.join(DEVICES)}, got {device!r}")
+    if not mx.is_available(DEVICES[device]):
+        raise ValueError(f"export: expected a device of this machine, got {device!r}; it has none")
 
     def function(*arrays: mx.array) -> Any:
         return list(as_tuple(model(*arrays)))
 
-    with untouched(model), no_grad(), atomic_write(path) as temporary:
+    with untouched(model), no_grad(), atomic_write(path) as temporary, mx.stream(DEVICES[device]):
         model.eval()
         mx.eval(values_of([*model.parameters(), *model.buffers()]))
         try:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from collections import OrderedDict
 
 import mlx.core as mx
@@ -341,3 +342,92 @@ def test_a_safetensors_state_dict_loads_without_torch(tmp_path):
 def test_what_has_no_counterpart_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# -------------------------------------------------------------------- images without convolutions
+
+
+def images(shape, seed=0):
+    """The same images for PyTorch, channels first, and for miniframe, channels last."""
+    x = normal(*shape, seed=seed).astype(np.float32)
+    return torch.tensor(x), mx.array(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [mf.MaxPool2d(2), mf.BatchNorm(3), mf.Flatten(), mf.Linear(12, 2)],
+        lambda: [mf.BatchNorm(3), mf.ReLU(), mf.AvgPool2d(2), mf.Flatten(), mf.BatchNorm(12), mf.Linear(12, 2)],
+        lambda: [mf.LayerNorm((4, 4, 3)), mf.BatchNorm(3), mf.Flatten(), mf.Linear(48, 2)],
+    ],
+)
+def test_batch_norm_sees_images_where_any_layer_says_so(layers):
+    model = mf.Sequential(*layers()).eval()
+    module = interop.to_torch(model)
+    flat = [m for m in model.modules() if isinstance(m, mf.BatchNorm) and m.num_features == 12]
+    names = [type(m).__name__ for m in module.modules() if "BatchNorm" in type(m).__name__]
+    assert names == ["BatchNorm2d"] + ["BatchNorm1d"] * len(flat)
+    theirs, ours = images((5, 3, 4, 4))
+    if not flat:  # whose features are in another order
+        np.testing.assert_allclose(module(theirs).detach().numpy(), np.array(model(ours)), atol=1e-5)
+
+
+def test_batch_norm_that_may_see_either_is_asked_about():
+    model = mf.Sequential(mf.BatchNorm(3), mf.Flatten(), mf.Linear(48, 2)).eval()
+    with pytest.raises(ValueError, match=r"^to_torch: Sequential.0, BatchNorm\(3\), may see .* give channels=3$"):
+        interop.to_torch(model)
+    theirs, ours = images((5, 3, 4, 4))
+    module = interop.to_torch(model, channels=3)
+    np.testing.assert_allclose(module(theirs).detach().numpy(), np.array(model(ours)), atol=1e-5)
+    rows = mf.Sequential(mf.BatchNorm(3), mf.Linear(3, 2))
+    assert type(interop.to_torch(rows)[0]) is torch.nn.BatchNorm1d
+
+
+COLOURED = {
+    "flatten": (lambda: [torch.nn.Flatten(), torch.nn.Linear(48, 2)], True),
+    "pooling": (lambda: [torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 2)], True),
+    "batch norm": (lambda: [torch.nn.BatchNorm2d(3), torch.nn.Flatten(), torch.nn.Linear(48, 2)], False),
+}
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_colour_images_without_convolutions_come_right_or_with_a_warning(name):
+    layers, silent = COLOURED[name]
+    module = torch.nn.Sequential(*layers()).eval()
+    theirs, ours = images((5, 3, 4, 4))
+    expected = module(theirs).detach().numpy()
+    if silent:
+        words = r"from_torch and .*: Linear\(.*\) sees flattened images, .* 1 is taken, .* give channels=3"
+        with pytest.warns(UserWarning, match=words):
+            interop.from_torch(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for channels in [3, None][: 1 if silent else 2]:
+            model = interop.from_torch(module, channels=channels)
+            np.testing.assert_allclose(np.array(model(ours)), expected, atol=1e-5)
+            back = interop.to_torch(model, channels=3)
+            np.testing.assert_allclose(back(theirs).detach().numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(784, 10), (4, 2)])
+def test_models_that_see_no_colours_import_without_a_word(sizes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        interop.from_torch(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(*sizes)))
+        interop.from_torch(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 2)), channels=1)
+        interop.from_torch(torch.nn.Sequential(torch.nn.Linear(48, 6), torch.nn.Flatten(), torch.nn.Linear(6, 2)))
+
+
+def test_bfloat16_goes_both_ways(tmp_path):
+    module = torch.nn.Linear(3, 2).bfloat16()
+    model = interop.from_torch(module)
+    assert np.array_equal(np.array(model.weight.value), module.weight.detach().float().numpy())
+    cells = {name: p.value.astype(mx.bfloat16) for name, p in model.named_parameters()}
+    mx.save_safetensors(str(tmp_path / "half.safetensors"), cells)
+    other = mf.Linear(3, 2)
+    interop.load_torch_weights(other, tmp_path / "half.safetensors")
+    assert mx.array_equal(other.weight.value, model.weight.value)
+    half = mf.Linear(3, 2)
+    half.weight, half.bias = (mf.Parameter(cells[name]) for name in ("weight", "bias"))
+    back = interop.to_torch(half)
+    assert back.weight.dtype == torch.bfloat16 and torch.equal(back.weight, module.weight)

@@ -103,3 +103,28 @@ def test_exporting_leaves_the_model_as_it_was(tmp_path):
 def test_an_example_without_a_batch_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="expected example inputs with a batch in front"):
         mlp().export(tmp_path / "model.mlxfn", mx.array(1.0))
+
+
+@pytest.mark.parametrize("device, asked", [("cpu", mx.cpu), ("gpu", mx.gpu)])
+def test_the_trace_is_made_on_the_device_that_the_file_is_for(device, asked, tmp_path, monkeypatch):
+    streams, stream = [], mx.stream
+    monkeypatch.setattr(mx, "is_available", lambda found: True)
+    monkeypatch.setattr(mx, "stream", lambda found: streams.append(found) or stream(mx.cpu))
+    mlp().export(tmp_path / "model.mlxfn", array(2, 3), device=device)
+    assert streams == [mx.Device(asked)]
+
+
+def test_a_file_is_for_the_cpu_unless_asked_otherwise(tmp_path, monkeypatch):
+    streams, stream = [], mx.stream
+    monkeypatch.setattr(mx, "stream", lambda found: streams.append(found) or stream(found))
+    mlp().export(tmp_path / "model.mlxfn", array(2, 3))
+    assert streams == [mx.Device(mx.cpu)]
+
+
+def test_devices_that_are_unknown_or_missing_are_errors(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="export: expected device to be one of cpu, gpu, got 'tpu'"):
+        mlp().export(tmp_path / "model.mlxfn", array(2, 3), device="tpu")
+    monkeypatch.setattr(mx, "is_available", lambda found: False)
+    with pytest.raises(ValueError, match="export: expected a device of this machine, got 'gpu'; it has none"):
+        mlp().export(tmp_path / "model.mlxfn", array(2, 3), device="gpu")
+    assert not list(tmp_path.iterdir())
