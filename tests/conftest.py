@@ -6,7 +6,7 @@ import torch
 
 import miniframe as mf
 
-collect_ignore = ["support"]  # helpers, which tests import by name
+collect_ignore = ["support", "fake_gpu"]  # helpers, which tests import by name
 
 
 @pytest.fixture(autouse=True)

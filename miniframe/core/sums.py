@@ -17,6 +17,8 @@ def total(x: mx.array) -> mx.array:
     >>> total(mx.ones((3, 2))).item()
     6.0
     """
+    if x.size == 0:
+        return mx.zeros((), x.dtype)  # MLX may never return from the sum of no numbers
     if x.size <= LONG:
         return x.sum()
     row = x.reshape(-1)
@@ -28,5 +30,5 @@ def total(x: mx.array) -> mx.array:
 
 
 def mean(x: mx.array) -> mx.array:
-    """The mean of all numbers, by ``total``."""
-    return x.mean() if x.size <= LONG else total(x.astype(mx.float32)) / x.size
+    """The mean of all numbers, by ``total``; NaN where there are none."""
+    return x.mean() if 0 < x.size <= LONG else total(x.astype(mx.float32)) / x.size
