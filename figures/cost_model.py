@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from miniframe.plots.canvas import COLOURS, PANEL, caption, legend, sheet
+from miniframe.plots.canvas import COLOURS, PANEL, caption, legend, logarithmic, sheet
 
 HERE = Path(__file__).parent
 RANKS = [2**k for k in range(11)]
@@ -106,20 +106,22 @@ def draw():
     """Four panels: bytes, two speedups, and the efficiency of a growing batch."""
     figure, axes = sheet(2, 2, (2.8 * PANEL, 2.1 * PANEL))
     volume, small, large, weak = axes.flat
-    for label, bytes_of, colour in (("ring", sent, COLOURS[0]), ("all through one machine", through_one, COLOURS[1])):
-        volume.plot(RANKS, [bytes_of(n, VGG.bytes) / 1e9 or math.nan for n in RANKS], ".-", color=colour, label=label)
-    volume.set_yscale("log")
+    for label, bytes_of, colour in (("ring", sent, COLOURS[4]), ("all through one machine", through_one, COLOURS[5])):
+        volume.plot(
+            RANKS, [bytes_of(n, VGG.bytes) / 1e9 or math.nan for n in RANKS], "D-", color=colour, label=label, ms=4
+        )
+    logarithmic(volume)
     volume.set_ylabel("gigabytes that the busiest rank sends a step")
     caption(volume, f"traffic, {VGG.name.split(',')[0]}")
     curves(small, lambda link, n: speedup(MLP, link, n))
     curves(large, lambda link, n: speedup(VGG, link, n))
     curves(weak, lambda link, n: efficiency(VGG, link, n))
-    powers = [2.0**k for k in range(-6, 11, 2)]
+    powers = [2.0**k for k in range(-10, 11, 2)]
     for ax, work in ((small, MLP), (large, VGG)):
         ax.plot(RANKS, RANKS, ":", color="#444444", linewidth=1, label="ideal")
         ax.set_yscale("log", base=2)
         ax.set_yticks(powers, [f"{p:,.0f}" if p >= 1 else f"1/{1 / p:.0f}" for p in powers])
-        ax.set_ylim(2**-6, 2**10)
+        ax.set_ylim(2**-10, 2**10)
         ax.set_ylabel("times as fast as one rank")
         caption(ax, work.name)
     weak.set_ylim(0, 1.05)
@@ -136,8 +138,9 @@ def draw():
 
 def curves(ax, height: Callable[[Link, int], float]) -> None:
     """One line for each link."""
-    for link, colour in zip(LINKS, COLOURS):
-        ax.plot(RANKS, [height(link, n) for n in RANKS], ".-", color=colour, linewidth=1.4, label=link.name)
+    for link, colour, marker in zip(LINKS, COLOURS, "os^v"):
+        heights = [height(link, n) for n in RANKS]
+        ax.plot(RANKS, heights, f"{marker}-", color=colour, linewidth=1.4, markersize=4, label=link.name)
 
 
 def table() -> str:

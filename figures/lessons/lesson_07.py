@@ -45,23 +45,27 @@ def why():
     chosen = [next(i for i in range(100) if labels[i].item() == k) for k in range(3)]
     pictures = test[mx.array(chosen)]
     target = mx.array([0, 1, 2])
-    figure, axes = sheet(3, 4, (10.4, 7.6))
+    figure, axes = sheet(3, 4, (10.8, 8.2))
     rows = {
         "picture": np.array(pictures)[..., 0],
         "saliency": np.array(mf.explain.saliency(model, pictures, target=target)),
         "class activation map": np.array(mf.explain.grad_cam(model, pictures, "relu2", target=target)),
     }
     for k, name in enumerate(("horizontal", "vertical", "both")):
-        for column, (title, images) in enumerate(rows.items()):
-            axes[k, column].imshow(images[k], cmap="inferno" if column else "gray")
-            caption(axes[k, column], f"{name}: {title}")
+        for column, images in enumerate(rows.values()):
+            image = images[k] / images[k].max() if column else images[k]
+            shown = axes[k, column].imshow(image, cmap="inferno" if column else "gray", vmin=0, vmax=1)
         found = mf.explain.maximize_activation(model, "classes", k, shape=(10, 10, 1), steps=60, contrast=0.2, blur=0)
         axes[k, 3].imshow(np.array(found.image)[..., 0], cmap="gray", vmin=0, vmax=1)
-        caption(axes[k, 3], f"{name}: maximal activation")
+        axes[k, 0].set_ylabel(name, fontsize=11)
     for ax in axes.flat:
         bare(ax)
+    for ax, title in zip(axes[0], (*rows, "maximal activation")):
+        caption(ax, title)
     for ax in axes[:, 3]:
         ax.spines[:].set_visible(True)
+    bar = figure.colorbar(shown, ax=axes[:, 1:3], location="bottom", shrink=0.5, aspect=40)
+    bar.set_ticks([0, 1], labels=["no effect", "the largest of this map"])
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from boxes import BLUE, ORANGE
 
 import miniframe as mf
-from miniframe.plots.canvas import caption, legend, sheet
+from miniframe.plots.canvas import caption, legend, logarithmic, sheet
 
 X, LABELS = mf.datasets.disk(500, seed=0)
 X, Y = (X - 0.5) * 12**0.5, mf.one_hot(LABELS, 2)
@@ -88,13 +88,14 @@ def curves():
     }
     figure, axes = sheet(2, 3, (12, 6.6))
     for ax, (title, (right, wrong)) in zip(axes.flat, exhibits.items()):
-        for options, label, colour in ((right, "right", BLUE), (wrong, "wrong", ORANGE)):
+        for options, label, colour, marker in ((right, "right", BLUE, "o"), (wrong, "wrong", ORANGE, "s")):
             values = curve(**options)
             if len(values) < 30:
                 at = min(len(values) + 0.4, 29), float(np.clip(np.nan_to_num(values[-1], nan=9.0), 0.3, 1.2))
                 ax.text(*at, f"explodes in epoch {len(values)}", color=ORANGE, fontsize=9)
-            ax.semilogy(np.arange(1, len(values) + 1), values, color=colour, label=label, marker=".", markersize=4)
+            ax.plot(np.arange(1, len(values) + 1), values, color=colour, label=label, marker=marker, markersize=3)
         ax.set_ylim(0.02, 3)
+        logarithmic(ax)
         ax.set_xlim(0, 31)
         ax.set_xlabel("epoch")
         caption(ax, title)
