@@ -27,6 +27,7 @@ from .insight.flight_recorder import FlightRecorder, RecorderWarning
 from .insight.jacobian import jacobian, per_sample_gradients
 from .insight.jacobian_route import jacobian_route
 from .insight.trace import trace
+from .interop.code import to_code
 from .layers import (
     ELU,
     GELU,
@@ -103,7 +104,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "Callback", "LambdaCallback", "CSVLogger", "EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint",
     "FlightRecorder", "RecorderWarning", "DistributedError",
     # proof and insight
-    "check_gradients", "compare_gradients", "trace", "backward_steps", "jacobian", "jacobian_route",
+    "check_gradients", "compare_gradients", "to_code", "trace", "backward_steps", "jacobian", "jacobian_route",
     "per_sample_gradients", "draw", "draw_steps",
     # files
     "load", "register",
