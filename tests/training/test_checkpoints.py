@@ -254,12 +254,13 @@ def finish(folder, kind):
     return mx.load(str(folder.parent / kind), format="safetensors")
 
 
-def test_killed_at_20_random_moments_the_weights_are_those_of_the_whole_training(tmp_path):
+@pytest.mark.parametrize("kills", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_the_weights_are_those_of_the_whole_training(tmp_path, kills):
     folder, rng = tmp_path / "run", random.Random(0)
     folder.mkdir()
     expected = finish(folder, "whole")
     during_a_save, last = 0, -1
-    for kill in range(20):
+    for kill in range(kills):
         process = start(folder, "resumed")
         for _ in range(rng.randint(1, 3)):
             assert process.stdout.readline() == "saving\n"
