@@ -160,6 +160,7 @@ def test_the_way_through_a_model_may_depend_on_a_single_number():
 
 
 METHODS = {
+    "relu": F.relu, "sigmoid": F.sigmoid, "tanh": F.tanh,
     "abs": lambda x: F.abs(x), "square": F.square, "sin": F.sin, "cos": F.cos, "softmax": F.softmax,
     "flatten": lambda x: F.flatten(x, 0), "squeeze": F.squeeze, "min": F.min, "max": F.max,
 }  # fmt: skip

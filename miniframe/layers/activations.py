@@ -30,6 +30,7 @@ class Identity(Module):
         return grad_output
 
 
+@method("relu")
 class ReLU(Module):
     """y = max(x, 0). dx = dy where x > 0, else 0 (at x = 0 too, as in PyTorch). Any shape.
 
@@ -103,6 +104,7 @@ class ELU(Module):
         return grad_output * mx.where(x > 0, 1, y + self.alpha)
 
 
+@method("sigmoid")
 class Sigmoid(Module):
     """y = 1 / (1 + exp(-x)). dx = dy y (1 - y).
 
@@ -126,6 +128,7 @@ class Sigmoid(Module):
         return (mx.abs(y - 0.5) > 0.49).astype(mx.float32).mean()
 
 
+@method("tanh")
 class Tanh(Module):
     """y = tanh x. dx = dy (1 - y²). Written with y, it cannot overflow: the textbook 1 / cosh² x can."""
 

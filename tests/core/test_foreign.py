@@ -41,7 +41,7 @@ F_ = r"write F\.{}\(\.\.\.\), with import miniframe\.functional as F"
         (lambda h, p: np.concatenate([h, h]), r"np\.concatenate\(\[h, h\]\)", F_.format("concatenate")),
         (lambda h, p: torch.relu(h), r"torch\.relu\(h\)", F_.format("relu")),
         (lambda h, p: math.exp(h), r"math\.exp\(h\)", F_.format("exp")),
-        (lambda h, p: h.relu(), r"h\.relu", F_.format("relu")),
+        (lambda h, p: h.gelu(), r"h\.gelu", F_.format("gelu")),
         (lambda h, p: h * mx.exp(p), r"mx\.exp\(p\)", F_.format("exp")),
         (lambda h, p: h * mx.softmax(p), r"mx\.softmax\(p\)", F_.format("softmax")),
         (lambda h, p: mx.ones(3) + h, r"mx\.ones\(3\) \+ h", "write the node first"),
@@ -64,7 +64,7 @@ def test_the_error_names_the_model_the_code_and_the_remedy(function, code, remed
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-@pytest.mark.parametrize("function", [lambda h, p: mx.maximum(h, 0), lambda h, p: h * mx.exp(p), lambda h, p: h.relu()])
+@pytest.mark.parametrize("function", [lambda h, p: mx.maximum(h, 0), lambda h, p: h * mx.exp(p), lambda h, p: h.gelu()])
 def test_fit_says_it_too_and_changes_nothing(function, compiled):
     net = model(function)
     before, x = [p.value for p in net.parameters()], mx.ones((3, 3))
@@ -90,7 +90,7 @@ def test_where_no_gradient_is_wanted_any_function_will_do():
         with_index = model(lambda h, p: mx.sort(h)[:, :1] + p[0])
         assert with_index(x).item() == mx.min(with_index.fc(x)).item() + 1
         with pytest.raises(TypeError, match=r"Net\(\): h\.relu \(test_foreign\.py"):
-            model(lambda h, p: h.relu())(x)
+            model(lambda h, p: h.gelu())(x)
 
 
 def test_a_numpy_array_may_stand_before_a_node():
