@@ -25,6 +25,7 @@ from ..layers import (
     Flatten,
     GlobalAvgPool2d,
     GroupNorm,
+    InstanceNorm,
     LayerNorm,
     Linear,
     MaxPool2d,
@@ -33,7 +34,8 @@ from ..layers import (
 )
 
 OF_IMAGES = (  # what takes images only
-    Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, Upsample2d, ZeroPad2d
+    Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, Upsample2d, ZeroPad2d,
+    InstanceNorm,
 )  # fmt: skip
 COLOURS = 3  # red, green, blue
 COUNTER = "num_batches_tracked"  # PyTorch's BatchNorm counts its batches; nothing here needs that
@@ -90,7 +92,7 @@ def _channels_in(module: Module, image: bool | None) -> int | None:
     """How many channels a module's own settings say that its input has; None for one that does not say."""
     if isinstance(module, (Conv2d, ConvTranspose2d)):
         return module.in_channels
-    if isinstance(module, BatchNorm) and image:
+    if isinstance(module, (BatchNorm, InstanceNorm)) and image:
         return module.num_features
     if isinstance(module, GroupNorm) and image:
         return module.num_channels

@@ -8,6 +8,8 @@ from typing import Any
 from .. import layers as mf
 from ..core.module import Module
 
+FLOAT32_EPS = 2.0**-23  # what PyTorch's RMSNorm adds if it is told nothing
+
 
 def layer_from_torch(module: Any) -> Module | None:
     """The layer for a PyTorch module without inner modules, with weights of its own; None if there is none.
@@ -62,6 +64,18 @@ def _layer_norm(m: Any) -> Module:
     return mf.LayerNorm(shape, m.eps, m.elementwise_affine, m.bias is not None)
 
 
+def _instance_norm(m: Any) -> Module:
+    _only(m, track_running_stats=False)
+    return mf.InstanceNorm(m.num_features, m.eps, m.affine)
+
+
+def _rms_norm(m: Any) -> Module:
+    if len(m.normalized_shape) != 1:
+        raise ValueError(f"from_torch: {m} is over several axes; only the last one is known")
+    eps = FLOAT32_EPS if m.eps is None else m.eps
+    return mf.RMSNorm(m.normalized_shape[0], eps, m.elementwise_affine)
+
+
 def _max_pool(m: Any) -> Module:
     _only(m, dilation=1, ceil_mode=False, return_indices=False)
     return mf.MaxPool2d(m.kernel_size, m.stride, m.padding)
@@ -114,6 +128,8 @@ FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "BatchNorm2d": _batch_norm,
     "LayerNorm": _layer_norm,
     "GroupNorm": _group_norm,
+    "InstanceNorm2d": _instance_norm,
+    "RMSNorm": _rms_norm,
     "MaxPool2d": _max_pool,
     "AvgPool2d": _avg_pool,
     "AdaptiveAvgPool2d": lambda m: mf.AdaptiveAvgPool2d(m.output_size),
@@ -124,6 +140,7 @@ FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "Identity": lambda m: mf.Identity(),
     "ReLU": lambda m: mf.ReLU(),
     "LeakyReLU": lambda m: mf.LeakyReLU(m.negative_slope),
+    "PReLU": lambda m: mf.PReLU(m.num_parameters),
     "ELU": lambda m: mf.ELU(m.alpha),
     "Sigmoid": lambda m: mf.Sigmoid(),
     "Tanh": lambda m: mf.Tanh(),
@@ -187,6 +204,18 @@ def _torch_layer_norm(layer: Any, nn: Any, image: bool) -> Any:
     return nn.LayerNorm(shape, layer.eps, layer.weight is not None, layer.bias is not None)
 
 
+def _torch_instance_norm(layer: Any, nn: Any, image: bool) -> Any:
+    if not image:
+        raise ValueError(f"to_torch: {layer.title()} over a sequence has no counterpart, but over images")
+    return nn.InstanceNorm2d(layer.num_features, layer.eps, affine=layer.weight is not None)
+
+
+def _torch_rms_norm(layer: Any, nn: Any, image: bool) -> Any:
+    if image:
+        raise ValueError(f"to_torch: {layer.title()} over the channels of an image has no counterpart")
+    return nn.RMSNorm(layer.num_features, layer.eps, layer.weight is not None)
+
+
 def _torch_pool(name: str) -> Callable[[Any, Any, bool], Any]:
     return lambda l, nn, _: getattr(nn, name)(l.window.kernel, l.window.stride, _sides(l.window)[0])
 
@@ -202,6 +231,8 @@ TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.BatchNorm: _torch_batch_norm,
     mf.LayerNorm: _torch_layer_norm,
     mf.GroupNorm: lambda l, nn, _: nn.GroupNorm(l.num_groups, l.num_channels, l.eps, l.weight is not None),
+    mf.InstanceNorm: _torch_instance_norm,
+    mf.RMSNorm: _torch_rms_norm,
     mf.MaxPool2d: _torch_pool("MaxPool2d"),
     mf.AvgPool2d: _torch_pool("AvgPool2d"),
     mf.AdaptiveAvgPool2d: lambda l, nn, _: nn.AdaptiveAvgPool2d(l.output_size),
@@ -213,6 +244,7 @@ TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.Identity: lambda l, nn, _: nn.Identity(),
     mf.ReLU: lambda l, nn, _: nn.ReLU(),
     mf.LeakyReLU: lambda l, nn, _: nn.LeakyReLU(l.slope),
+    mf.PReLU: lambda l, nn, _: nn.PReLU(l.num_parameters),
     mf.ELU: lambda l, nn, _: nn.ELU(l.alpha),
     mf.Sigmoid: lambda l, nn, _: nn.Sigmoid(),
     mf.Tanh: lambda l, nn, _: nn.Tanh(),

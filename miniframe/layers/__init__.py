@@ -35,6 +35,7 @@ from .elementwise import Cos as Cos
 from .elementwise import Sin as Sin
 from .elementwise import Square as Square
 from .embedding import Embedding as Embedding
+from .instance_norm import InstanceNorm as InstanceNorm
 from .linear import Linear as Linear
 from .normalization import BatchNorm as BatchNorm
 from .normalization import GroupNorm as GroupNorm
@@ -42,6 +43,7 @@ from .normalization import LayerNorm as LayerNorm
 from .pooling import AvgPool2d as AvgPool2d
 from .pooling import GlobalAvgPool2d as GlobalAvgPool2d
 from .pooling import MaxPool2d as MaxPool2d
+from .prelu import PReLU as PReLU
 from .reductions import Max as Max
 from .reductions import Mean as Mean
 from .reductions import Min as Min
@@ -50,6 +52,7 @@ from .residual import Residual as Residual
 from .resizing import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .resizing import Upsample2d as Upsample2d
 from .resizing import ZeroPad2d as ZeroPad2d
+from .rms_norm import RMSNorm as RMSNorm
 from .shape import Flatten as Flatten
 from .shape import Reshape as Reshape
 from .shape import Squeeze as Squeeze

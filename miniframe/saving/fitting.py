@@ -15,7 +15,18 @@ from typing import Any
 
 from ..core.cells import Buffer
 from ..core.module import Module
-from ..layers import BatchNorm, Conv2d, ConvTranspose2d, Embedding, GroupNorm, LayerNorm, Linear
+from ..layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Embedding,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Linear,
+    PReLU,
+    RMSNorm,
+)
 from ..layers.windows import Window
 
 Shapes = dict[str, tuple[int, ...]]
@@ -38,7 +49,10 @@ SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     },
     BatchNorm: _features,
     LayerNorm: lambda l: {"weight": tuple(l.normalized_shape), "bias": tuple(l.normalized_shape)},
+    RMSNorm: lambda l: {"weight": (l.num_features,)},
     GroupNorm: lambda l: {"weight": (l.num_channels,), "bias": (l.num_channels,)},
+    InstanceNorm: lambda l: {"weight": (l.num_features,), "bias": (l.num_features,)},
+    PReLU: lambda l: {"weight": (l.num_parameters,)},
 }  # fmt: skip
 """The shapes of a layer's own weights and statistics, from its settings."""
 
