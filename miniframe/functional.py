@@ -15,6 +15,7 @@ from .core.foreign import functions as _functions
 from .layers import arithmetic as _arithmetic
 from .layers import elementwise as _elementwise
 from .layers import reductions as _reductions
+from .layers.attention import scaled_dot_product_attention
 from .layers.combine import concatenate, maximum, minimum, split, stack, where
 from .layers.functions import (
     adaptive_avg_pool2d,
@@ -41,12 +42,14 @@ from .layers.functions import (
     upsample2d,
     zero_pad2d,
 )
+from .layers.positions import rotary_embedding, sine_position_encoding
 
 __all__ = [
     "abs", "adaptive_avg_pool2d", "add", "astype", "avg_pool2d", "clip", "concatenate", "cos", "divide", "dropout",
     "elu", "equal", "exp", "flatten", "gelu", "global_avg_pool2d", "greater", "greater_equal", "leaky_relu", "less",
     "less_equal", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean", "min", "minimum",
-    "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "sigmoid", "silu", "sin", "softmax",
+    "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding",
+    "scaled_dot_product_attention", "sigmoid", "silu", "sin", "sine_position_encoding", "softmax",
     "softplus", "split", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "unsqueeze",
     "upsample2d", "where", "zero_pad2d",
 ]  # fmt: skip

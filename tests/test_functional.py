@@ -62,6 +62,9 @@ CALLS = {
     "ZeroPad2d": lambda x: F.zero_pad2d(x, 1),
     "AdaptiveAvgPool2d": lambda x: F.adaptive_avg_pool2d(x, 2),
     "Upsample2d": lambda x: F.upsample2d(x, 2, mode="bilinear"),
+    "ScaledDotProductAttention": F.scaled_dot_product_attention,
+    "SinePositionEncoding": F.sine_position_encoding,
+    "RotaryEmbedding": F.rotary_embedding,
     "Dropout": lambda x: F.dropout(x, 0.4),
 }
 COMPARISONS = dict(zip(COMPARED, (F.greater, F.less, F.greater_equal, F.less_equal, F.equal, F.not_equal)))

@@ -12,6 +12,7 @@ from .activations import Softmax as Softmax
 from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
 from .arithmetic import Add as Add
+from .attention import ScaledDotProductAttention as ScaledDotProductAttention
 from .combine import Concatenate as Concatenate
 from .combine import Maximum as Maximum
 from .combine import Minimum as Minimum
@@ -43,6 +44,9 @@ from .normalization import LayerNorm as LayerNorm
 from .pooling import AvgPool2d as AvgPool2d
 from .pooling import GlobalAvgPool2d as GlobalAvgPool2d
 from .pooling import MaxPool2d as MaxPool2d
+from .positions import PositionEmbedding as PositionEmbedding
+from .positions import RotaryEmbedding as RotaryEmbedding
+from .positions import SinePositionEncoding as SinePositionEncoding
 from .prelu import PReLU as PReLU
 from .reductions import Max as Max
 from .reductions import Mean as Mean
