@@ -48,6 +48,7 @@ from .layers import (
     Linear,
     LogSoftmax,
     MaxPool2d,
+    MultiHeadAttention,
     PositionEmbedding,
     PReLU,
     ReLU,
@@ -103,7 +104,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax",
     "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "AdaptiveAvgPool2d",
     "Upsample2d", "ZeroPad2d", "BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",
-    "ScaledDotProductAttention", "PositionEmbedding", "SinePositionEncoding", "RotaryEmbedding",
+    "ScaledDotProductAttention", "MultiHeadAttention", "PositionEmbedding", "SinePositionEncoding", "RotaryEmbedding",
     "concatenate", "stack", "split", "where", "maximum", "minimum",
     # how they learn
     "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",

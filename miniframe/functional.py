@@ -42,16 +42,17 @@ from .layers.functions import (
     upsample2d,
     zero_pad2d,
 )
+from .layers.multi_head import merge_heads, split_heads
 from .layers.positions import rotary_embedding, sine_position_encoding
 
 __all__ = [
     "abs", "adaptive_avg_pool2d", "add", "astype", "avg_pool2d", "clip", "concatenate", "cos", "divide", "dropout",
     "elu", "equal", "exp", "flatten", "gelu", "global_avg_pool2d", "greater", "greater_equal", "leaky_relu", "less",
-    "less_equal", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean", "min", "minimum",
-    "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding",
+    "less_equal", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean", "merge_heads", "min",
+    "minimum", "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding",
     "scaled_dot_product_attention", "sigmoid", "silu", "sin", "sine_position_encoding", "softmax",
-    "softplus", "split", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "unsqueeze",
-    "upsample2d", "where", "zero_pad2d",
+    "softplus", "split", "split_heads", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "tanh",
+    "transpose", "unsqueeze", "upsample2d", "where", "zero_pad2d",
 ]  # fmt: skip
 
 pad = zero_pad2d

@@ -65,6 +65,8 @@ CALLS = {
     "ScaledDotProductAttention": F.scaled_dot_product_attention,
     "SinePositionEncoding": F.sine_position_encoding,
     "RotaryEmbedding": F.rotary_embedding,
+    "SplitHeads": lambda x: F.split_heads(x, 2),
+    "MergeHeads": F.merge_heads,
     "Dropout": lambda x: F.dropout(x, 0.4),
 }
 COMPARISONS = dict(zip(COMPARED, (F.greater, F.less, F.greater_equal, F.less_equal, F.equal, F.not_equal)))

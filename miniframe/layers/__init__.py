@@ -38,6 +38,11 @@ from .elementwise import Square as Square
 from .embedding import Embedding as Embedding
 from .instance_norm import InstanceNorm as InstanceNorm
 from .linear import Linear as Linear
+from .multi_head import MergeHeads as MergeHeads
+from .multi_head import MultiHeadAttention as MultiHeadAttention
+from .multi_head import SplitHeads as SplitHeads
+from .multi_head import merge_heads as merge_heads
+from .multi_head import split_heads as split_heads
 from .normalization import BatchNorm as BatchNorm
 from .normalization import GroupNorm as GroupNorm
 from .normalization import LayerNorm as LayerNorm
