@@ -42,6 +42,7 @@ from .layers.functions import (
     upsample2d,
     zero_pad2d,
 )
+from .layers.gated import swiglu
 from .layers.multi_head import merge_heads, split_heads
 from .layers.positions import rotary_embedding, sine_position_encoding
 
@@ -51,7 +52,7 @@ __all__ = [
     "less_equal", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum", "mean", "merge_heads", "min",
     "minimum", "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding",
     "scaled_dot_product_attention", "sigmoid", "silu", "sin", "sine_position_encoding", "softmax",
-    "softplus", "split", "split_heads", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "tanh",
+    "softplus", "split", "split_heads", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swiglu", "tanh",
     "transpose", "unsqueeze", "upsample2d", "where", "zero_pad2d",
 ]  # fmt: skip
 

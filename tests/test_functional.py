@@ -67,6 +67,7 @@ CALLS = {
     "RotaryEmbedding": F.rotary_embedding,
     "SplitHeads": lambda x: F.split_heads(x, 2),
     "MergeHeads": F.merge_heads,
+    "SwiGLU": F.swiglu,
     "Dropout": lambda x: F.dropout(x, 0.4),
 }
 COMPARISONS = dict(zip(COMPARED, (F.greater, F.less, F.greater_equal, F.less_equal, F.equal, F.not_equal)))

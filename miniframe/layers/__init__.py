@@ -36,6 +36,9 @@ from .elementwise import Cos as Cos
 from .elementwise import Sin as Sin
 from .elementwise import Square as Square
 from .embedding import Embedding as Embedding
+from .gated import GatedMLP as GatedMLP
+from .gated import SwiGLU as SwiGLU
+from .gated import swiglu as swiglu
 from .instance_norm import InstanceNorm as InstanceNorm
 from .linear import Linear as Linear
 from .multi_head import MergeHeads as MergeHeads
@@ -67,3 +70,4 @@ from .shape import Reshape as Reshape
 from .shape import Squeeze as Squeeze
 from .shape import Unsqueeze as Unsqueeze
 from .tap import Tap as Tap
+from .transformer import TransformerBlock as TransformerBlock

@@ -142,9 +142,8 @@ class MultiHeadAttention(Module):
 
     def __call__(self, x: Any, context: Any = None, mask: Any = None) -> Any:
         given = [extra for extra in (context, mask) if extra is not None]
-        if mask is not None and not _is_mask(mask):
-            hint = "use mask.astype(mx.bool_), where True means that a place may be attended to"
-            raise TypeError(f"{self.title()}: expected a mask of bools, got {getattr(mask, 'dtype', mask)}; {hint}")
+        if mask is not None:
+            self.check_mask(mask)
         for extra in (x, *given):
             self.check(extra)
         return super().__call__(x, *given)
@@ -164,6 +163,11 @@ class MultiHeadAttention(Module):
         if len(shape) != 3 or shape[-1] not in (self.embed_dim, self.context_dim):
             sizes = " or ".join(map(str, dict.fromkeys((self.embed_dim, self.context_dim))))
             raise self.wrong(f"sequences (batch, length, {sizes})", tuple(shape))
+
+    def check_mask(self, mask: Any) -> None:
+        if not _is_mask(mask):
+            hint = "use mask.astype(mx.bool_), where True means that a place may be attended to"
+            raise TypeError(f"{self.title()}: expected a mask of bools, got {getattr(mask, 'dtype', mask)}; {hint}")
 
 
 def _is_mask(x: Any) -> bool:
