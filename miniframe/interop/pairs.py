@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import layers as mf
 from ..core.module import Module
+from .sequences import SEQUENCES_FROM_TORCH, SEQUENCES_TO_TORCH
 
 FLOAT32_EPS = 2.0**-23  # what PyTorch's RMSNorm adds if it is told nothing
 
@@ -149,6 +150,7 @@ FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "GELU": _gelu,
     "Softmax": _softmax(mf.Softmax),
     "LogSoftmax": _softmax(mf.LogSoftmax),
+    **SEQUENCES_FROM_TORCH,
 }
 
 
@@ -253,4 +255,5 @@ TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.GELU: lambda l, nn, _: nn.GELU(),
     mf.Softmax: _torch_softmax("Softmax"),
     mf.LogSoftmax: _torch_softmax("LogSoftmax"),
+    **SEQUENCES_TO_TORCH,
 }

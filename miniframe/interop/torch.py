@@ -30,6 +30,8 @@ from .layouts import (
     to_torch_layout,
 )
 from .pairs import FROM_TORCH, layer_from_torch, layer_to_torch
+from .sequences import unpacked
+from .sharing import share_here, share_there
 
 
 def from_torch(module: Any, channels: int | None = None) -> Module:
@@ -60,10 +62,13 @@ def from_torch(module: Any, channels: int | None = None) -> Module:
     model = _layer(module, type(module).__name__, {})
     if channels is None:
         channels = _channels_of(module)
+    share_here(model, module)
     once = {**dict(module.named_parameters()), **dict(module.named_buffers())}  # what is shared comes once, as here
     load_torch_weights(model, once, channels=channels)
-    trainable = {name: p.requires_grad for name, p in module.named_parameters()}
-    for name, parameter in model.named_parameters():
+    ours = dict(model.named_parameters())
+    learning = {name: p.requires_grad for name, p in module.named_parameters()}
+    trainable = unpacked(learning, ours, lambda learns: (learns, learns, learns))
+    for name, parameter in ours.items():
         parameter.trainable = trainable.get(name, True)
     return model.train(module.training)
 
@@ -140,7 +145,8 @@ def load_torch_weights(
     if isinstance(state_dict, (str, os.PathLike)):
         where = str(state_dict)
         state_dict, _ = load_arrays(state_dict)
-    arrays = numpy_arrays(state_dict)
+    own = {name for name, item in model.named_items() if isinstance(item, Buffer)}
+    arrays = unpacked(numpy_arrays(state_dict), own, lambda a: tuple(np.split(a, 3)))
     names = paired_names(model, list(arrays))
     known = {path: (module, seen) for path, module, seen in layers_with_channels(model, channels)}
     _warn_of_colours(known.values(), "from_torch and load_torch_weights")
@@ -189,6 +195,7 @@ def to_torch(model: Module, channels: int | None = None) -> Any:
             array = to_torch_layout(layer, as_numpy(cell.value), seen.channels or 1)
             state[f"{path}.{name}" if path else name] = torch.tensor(np.ascontiguousarray(array))
     module.load_state_dict(state, strict=False)  # all names are ours, except BatchNorm's count of batches
+    share_there(context, module)
     trainable = {name: parameter.trainable for name, parameter in model.named_parameters()}
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(trainable.get(name, True))

@@ -52,6 +52,14 @@ CASES = {
     "single pixel": (SmallPictures, (2, 2, 3)),
     "upsampling": (lambda: mf.Upsample2d(2), (3, 3, 2)),
     "reshaping": (lambda: mf.Sequential(mf.Reshape(3, 4), mf.Tanh(), mf.Flatten(), mf.Reshape(2, -1)), (12,)),
+    "transformer": (
+        lambda: mf.Sequential(mf.PositionEmbedding(5, 4), mf.TransformerBlock(4, 2, causal=True, norm_first=False)),
+        (3, 4),
+    ),
+    "llama": (
+        lambda: mf.TransformerBlock(4, 2, 3, 1, causal=True, norm="rms", activation="swiglu", rotary=True),
+        (3, 4),
+    ),
     "normalization": (lambda: mf.Sequential(mf.LayerNorm(6), mf.Linear(6, 6, bias=False)), (6,)),
 }
 

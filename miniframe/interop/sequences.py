@@ -1,0 +1,179 @@
+"""Transformers to PyTorch and back: how its attention packs the weights, and modules for what it has as functions only.
+
+PyTorch's MultiheadAttention keeps the weights of query, key and value in one array, one below the other, and its
+TransformerEncoderLayer has other names for the parts of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from .. import layers as mf
+from ..core.module import Module
+
+V = TypeVar("V")
+PACKED = "in_proj_"
+PROJECTIONS = ("query", "key", "value")
+SEPARATE = {"q_proj_weight": "query.weight", "k_proj_weight": "key.weight", "v_proj_weight": "value.weight"}
+PARTS = {"self_attn": "attention", "linear1": "mlp.up", "linear2": "mlp.down"}  # of a TransformerEncoderLayer
+
+
+def unpacked(entries: Mapping[str, V], ours: Collection[str], thirds: Callable[[V], tuple[V, ...]]) -> dict[str, V]:
+    """The entries of a state dict under the names that they have here.
+
+    Args:
+        entries: by PyTorch's names.
+        ours: names that the model has, which are left as they are.
+        thirds: cuts an entry for query, key and value into the three.
+    """
+    found: dict[str, V] = {}
+    for name, value in entries.items():
+        prefix, _, last = name.rpartition(".")
+        owner, _, inner = prefix.rpartition(".")
+        if name in ours:
+            found[name] = value
+        elif last.startswith(PACKED):
+            for projection, third in zip(PROJECTIONS, thirds(value)):
+                found[_renamed(prefix, f"{projection}.{last.removeprefix(PACKED)}", entries)] = third
+        elif last in SEPARATE:
+            found[_renamed(prefix, SEPARATE[last], entries)] = value
+        elif inner == "out_proj" and _has_attention(owner, entries):
+            found[_renamed(owner, f"output.{last}", entries)] = value
+        else:
+            found[_renamed(prefix, last, entries)] = value
+    return found
+
+
+def _has_attention(owner: str, entries: Collection[str]) -> bool:
+    return any(_join(owner, name) in entries for name in (f"{PACKED}weight", *SEPARATE))
+
+
+def _renamed(prefix: str, name: str, entries: Collection[str]) -> str:
+    """The name inside a block here, if the prefix is that of a part of PyTorch's block."""
+    block, _, part = prefix.rpartition(".")
+    is_block = _join(block, "linear1.weight") in entries and _has_attention(_join(block, "self_attn"), entries)
+    return _join(_join(block, PARTS[part]) if is_block and part in PARTS else prefix, name)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+# -------------------------------------------------------------------- from PyTorch
+
+
+def _attention_from_torch(m: Any) -> Module:
+    """The layer for a MultiheadAttention, which is called with x alone here, and gives the output alone."""
+    if not m.batch_first or m.bias_k is not None or m.add_zero_attn:
+        raise ValueError(f"from_torch: {m} is known with batch_first=True, add_bias_kv=False, add_zero_attn=False only")
+    if m.kdim != m.vdim:
+        raise ValueError(f"from_torch: {m} has keys of {m.kdim} and values of {m.vdim} features; they must be the same")
+    bias = m.in_proj_bias is not None
+    return mf.MultiHeadAttention(m.embed_dim, m.num_heads, dropout=m.dropout, bias=bias, context_dim=m.kdim)
+
+
+def _block_from_torch(m: Any) -> Module:
+    """The block for a TransformerEncoderLayer."""
+    name = getattr(m.activation, "__name__", type(m.activation).__name__).lower()
+    if name not in ("relu", "gelu") or not m.self_attn.batch_first:
+        raise ValueError(f"from_torch: {m} is known with batch_first=True and relu or gelu only, got {name}")
+    return mf.TransformerBlock(
+        m.self_attn.embed_dim, m.self_attn.num_heads, m.linear1.out_features, norm_first=m.norm_first, activation=name,
+        dropout=m.dropout.p, bias=m.linear1.bias is not None, eps=m.norm1.eps,
+    )  # fmt: skip
+
+
+# -------------------------------------------------------------------- to PyTorch
+
+
+def _computed(compute: Callable[..., Any]) -> Callable[[Any, Any, bool], Any]:
+    """A maker of PyTorch modules that compute ``compute(layer, nn, training, *inputs)``, without weights."""
+
+    def make(layer: Any, nn: Any, image: bool) -> Any:
+        class Computed(nn.Module):  # type: ignore[misc, name-defined]
+            def forward(self, *inputs: Any) -> Any:
+                return compute(layer, nn, self.training, *inputs)
+
+            def extra_repr(self) -> str:
+                title: str = layer.title()
+                return title
+
+        module = Computed()
+        object.__setattr__(module, "composed", layer)  # for the way back
+        return module
+
+    return make
+
+
+def _attention(layer: Any, nn: Any, training: bool, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+    if layer.causal:
+        queries, keys = query.shape[-2], key.shape[-2]
+        earlier = query.new_ones(queries, keys).tril(keys - queries).bool()
+        mask = earlier if mask is None else earlier & mask
+    return nn.functional.scaled_dot_product_attention(
+        query, key, value, mask, layer.dropout if training else 0.0, scale=layer.scale, enable_gqa=query.ndim == 4
+    )
+
+
+def _angles(x: Any, places: Any, base: float) -> Any:
+    pairs = x.new_ones(x.shape[-1] // 2).cumsum(0) - 1
+    places = x.new_ones(x.shape[-2]).cumsum(0) - 1 if places is None else places
+    if places.ndim == 2 and x.ndim == 4:
+        places = places[:, None]
+    return places[..., None] * base ** (pairs * (-2 / x.shape[-1]))
+
+
+def _waves(layer: Any, nn: Any, training: bool, x: Any, places: Any = None) -> Any:
+    angle = _angles(x, places, layer.max_wavelength)
+    return x + _side_by_side(angle.sin(), angle.cos())
+
+
+def _rotary(layer: Any, nn: Any, training: bool, x: Any, places: Any = None) -> Any:
+    angle = _angles(x, places, layer.base)
+    cos, sin = angle.cos(), angle.sin()
+    half = x.shape[-1] // 2
+    a, b = (x[..., 0::2], x[..., 1::2]) if layer.interleaved else (x[..., :half], x[..., half:])
+    a, b = a * cos - b * sin, a * sin + b * cos
+    return _side_by_side(a, b) if layer.interleaved else _behind(a, b)
+
+
+def _side_by_side(a: Any, b: Any) -> Any:
+    """a0, b0, a1, b1, ..."""
+    return _behind(a[..., None], b[..., None]).flatten(-2)
+
+
+def _behind(a: Any, b: Any) -> Any:
+    """The tensor b behind a, along the last axis."""
+    import torch
+
+    return torch.cat([a, b], dim=-1)
+
+
+def _position_embedding(layer: Any, nn: Any, image: bool) -> Any:
+    class PositionEmbedding(nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any, places: Any = None) -> Any:
+            return x + (self.table.weight[: x.shape[-2]] if places is None else self.table(places))
+
+    module = PositionEmbedding()
+    module.table = nn.Embedding(layer.max_length, layer.embed_dim)
+    return module
+
+
+SEQUENCES_FROM_TORCH: dict[str, Callable[[Any], Module]] = {
+    "Embedding": lambda m: mf.Embedding(m.num_embeddings, m.embedding_dim),
+    "PositionEmbedding": lambda m: mf.PositionEmbedding(m.table.num_embeddings, m.table.embedding_dim),
+    "MultiheadAttention": _attention_from_torch,
+    "TransformerEncoderLayer": _block_from_torch,
+}
+
+SEQUENCES_TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
+    mf.Embedding: lambda l, nn, _: nn.Embedding(l.num_embeddings, l.embedding_dim),
+    mf.PositionEmbedding: _position_embedding,
+    mf.SinePositionEncoding: _computed(_waves),
+    mf.RotaryEmbedding: _computed(_rotary),
+    mf.ScaledDotProductAttention: _computed(_attention),
+    mf.SplitHeads: _computed(lambda l, nn, _, x: x.unflatten(-1, (-1, l.head_dim)).transpose(1, 2)),
+    mf.MergeHeads: _computed(lambda l, nn, _, x: x.transpose(1, 2).flatten(-2)),
+    mf.SwiGLU: _computed(lambda l, nn, _, gate, x: nn.functional.silu(gate) * x),
+}
