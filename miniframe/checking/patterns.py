@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core import random
 from ..losses.base import Loss
+from .attention_patterns import attention_mistakes, mixed_heads
 from .differences import STEP
 from .experiment import Experiment
 from .fitted import constant_ratio, cross_terms, local_derivative, same, some_places, swapped_inputs, wrong_axis
@@ -219,6 +220,8 @@ PATTERNS: tuple[Callable[[Experiment, Row], str], ...] = (
     _unstable,
     _upstream,
     _one_sample,
+    attention_mistakes,
+    mixed_heads,
     _ratio,
     _transposed,
     _mask,
