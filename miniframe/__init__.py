@@ -31,6 +31,9 @@ from .interop.code import to_code
 from .layers import (
     ELU,
     GELU,
+    GRU,
+    LSTM,
+    RNN,
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
@@ -109,6 +112,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "Upsample2d", "ZeroPad2d", "BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",
     "TransformerBlock", "MultiHeadAttention", "ScaledDotProductAttention", "GatedMLP", "SwiGLU",
     "PositionEmbedding", "SinePositionEncoding", "RotaryEmbedding",
+    "RNN", "GRU", "LSTM",
     "concatenate", "stack", "split", "where", "maximum", "minimum",
     # how they learn
     "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",

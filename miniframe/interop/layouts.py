@@ -16,6 +16,9 @@ import numpy as np
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm,
@@ -37,6 +40,7 @@ OF_IMAGES = (  # what takes images only
     Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, Upsample2d, ZeroPad2d,
     InstanceNorm,
 )  # fmt: skip
+OF_SEQUENCES = (RNN, GRU, LSTM)  # what takes sequences only
 COLOURS = 3  # red, green, blue
 COUNTER = "num_batches_tracked"  # PyTorch's BatchNorm counts its batches; nothing here needs that
 
@@ -65,14 +69,14 @@ def layers_with_channels(model: Module, channels: int | None = None) -> Iterator
     """
     seen = Seen(channels, _begins_with_images(model, channels))
     for path, module in model.named_modules():
-        if isinstance(module, (Flatten, GlobalAvgPool2d, Linear)):
+        if isinstance(module, (Flatten, GlobalAvgPool2d, Linear, *OF_SEQUENCES)):
             seen.image, seen.flattened = False, seen.flattened or isinstance(module, Flatten)
         if (width := _channels_in(module, seen.image)) is not None:
             seen.channels = width
         yield path, module, replace(seen)
         if isinstance(module, (Conv2d, ConvTranspose2d)):
             seen = Seen(module.out_channels, True)
-        elif isinstance(module, (Linear, GlobalAvgPool2d)):
+        elif isinstance(module, (Linear, GlobalAvgPool2d, *OF_SEQUENCES)):
             seen.channels, seen.flattened = 1, False
 
 
@@ -83,7 +87,7 @@ def _begins_with_images(model: Module, channels: int | None) -> bool | None:
             return True
         if isinstance(module, Flatten):
             return None if channels is None else True
-        if isinstance(module, (Linear, Embedding)):
+        if isinstance(module, (Linear, Embedding, *OF_SEQUENCES)):
             return False
     return channels is not None
 

@@ -121,6 +121,20 @@ def _gelu(m: Any) -> Module:
     return mf.GELU()
 
 
+def _recurrent(make: Callable[..., Module]) -> Callable[[Any], Module]:
+    """PyTorch's second result, the last state, is left out; what ``to_torch`` made says which output it gives."""
+
+    def convert(m: Any) -> Module:
+        _only(m, batch_first=True, dropout=0, proj_size=0)
+        options = {"nonlinearity": m.nonlinearity} if make is mf.RNN else {}
+        return make(
+            m.input_size, m.hidden_size, m.num_layers, bias=m.bias, bidirectional=m.bidirectional,
+            return_sequences=getattr(m, "return_sequences", True), **options,
+        )  # fmt: skip
+
+    return convert
+
+
 FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "Linear": lambda m: mf.Linear(m.in_features, m.out_features, m.bias is not None),
     "Conv2d": _conv,
@@ -151,6 +165,7 @@ FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "Softmax": _softmax(mf.Softmax),
     "LogSoftmax": _softmax(mf.LogSoftmax),
     **SEQUENCES_FROM_TORCH,
+    **{make.__name__: _recurrent(make) for make in (mf.RNN, mf.GRU, mf.LSTM)},
 }
 
 
@@ -226,6 +241,26 @@ def _torch_softmax(name: str) -> Callable[[Any, Any, bool], Any]:
     return lambda l, nn, image: getattr(nn, name)(dim=1 if image and l.axis in (-1, 3) else l.axis)
 
 
+def _torch_recurrent(layer: Any, nn: Any, image: bool) -> Any:
+    """PyTorch's layer, but for what it returns: the output alone, which the next layer of a Sequential can take."""
+    if layer.return_state:
+        raise ValueError(f"to_torch: {layer.title()} returns its state, which PyTorch lays out differently")
+    kind = getattr(nn, type(layer).__name__)
+
+    def forward(self: Any, x: Any) -> Any:
+        y, state = kind.forward(self, x)
+        h = state[0] if isinstance(state, tuple) else state
+        return y if self.return_sequences else h[-layer.directions :].transpose(0, 1).flatten(1)
+
+    options = {"nonlinearity": layer.nonlinearity} if type(layer) is mf.RNN else {}
+    result = type(kind.__name__, (kind,), {"forward": forward})(
+        layer.input_size, layer.hidden_size, layer.num_layers, bias=layer.biased, batch_first=True,
+        bidirectional=layer.directions == 2, **options,
+    )  # fmt: skip
+    result.return_sequences = layer.return_sequences
+    return result
+
+
 TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.Linear: lambda l, nn, _: nn.Linear(l.in_features, l.out_features, l.bias is not None),
     mf.Conv2d: _torch_conv,
@@ -256,4 +291,5 @@ TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.Softmax: _torch_softmax("Softmax"),
     mf.LogSoftmax: _torch_softmax("LogSoftmax"),
     **SEQUENCES_TO_TORCH,
+    **dict.fromkeys((mf.RNN, mf.GRU, mf.LSTM), _torch_recurrent),
 }

@@ -56,6 +56,9 @@ from .positions import PositionEmbedding as PositionEmbedding
 from .positions import RotaryEmbedding as RotaryEmbedding
 from .positions import SinePositionEncoding as SinePositionEncoding
 from .prelu import PReLU as PReLU
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
 from .reductions import Max as Max
 from .reductions import Mean as Mean
 from .reductions import Min as Min

@@ -16,6 +16,9 @@ from typing import Any
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
@@ -38,6 +41,12 @@ def _features(layer: Any) -> Shapes:
     return {"weight": count, "bias": count, "running_mean": count, "running_var": count}
 
 
+def _recurrent(layer: Any) -> Shapes:
+    if layer.num_layers > len(vars(layer)):
+        raise ArithmeticError(f"num_layers={layer.num_layers}, more than it has weights")
+    return layer.weight_shapes()
+
+
 SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     Linear: lambda l: {"weight": (l.out_features, l.in_features), "bias": (l.out_features,)},
     Embedding: lambda l: {"weight": (l.num_embeddings, l.embedding_dim)},
@@ -50,6 +59,7 @@ SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     BatchNorm: _features,
     LayerNorm: lambda l: {"weight": tuple(l.normalized_shape), "bias": tuple(l.normalized_shape)},
     RMSNorm: lambda l: {"weight": (l.num_features,)},
+    **dict.fromkeys((RNN, GRU, LSTM), _recurrent),
     GroupNorm: lambda l: {"weight": (l.num_channels,), "bias": (l.num_channels,)},
     InstanceNorm: lambda l: {"weight": (l.num_features,), "bias": (l.num_features,)},
     PReLU: lambda l: {"weight": (l.num_parameters,)},

@@ -124,6 +124,9 @@ CASES: dict[str, Case] = {
     "RMSNorm": Case(lambda: mf.RMSNorm(4), shaped((2, 4))),
     "InstanceNorm": Case(lambda: mf.InstanceNorm(2, affine=True), shaped((2, 3, 3, 2))),
     "GroupNorm": Case(lambda: mf.GroupNorm(2, 4), shaped((2, 2, 1, 4))),
+    "RNN": Case(lambda: mf.RNN(3, 2, num_layers=2), shaped((2, 3, 3))),
+    "GRU": Case(lambda: mf.GRU(2, 2, bidirectional=True), shaped((2, 3, 2), (2, 2, 2))),
+    "LSTM": Case(lambda: mf.LSTM(2, 2, return_state=True), shaped((2, 3, 2), (2, 1, 2), (2, 1, 2))),
     "Sequential": Case(lambda: mf.Sequential(mf.Linear(3, 3), mf.Tanh()), TABLE),
     "Graph": Case(wires, TABLE),
     "MSELoss": Case(mf.MSELoss, shaped((3, 2), (3, 2))),
@@ -136,7 +139,7 @@ CASES: dict[str, Case] = {
 }
 
 # What is no layer of its own: bases, containers of functions, and helpers that the tests of other files cover.
-NOT_LISTED = {"Module", "Loss", "Part", "Learned", "Compare", "Tap", "BasicBlock"}
+NOT_LISTED = {"Module", "Loss", "Part", "Learned", "Compare", "Tap", "BasicBlock", "Recurrent"}
 
 
 def spread(module: mf.Module, rng: Rng) -> mf.Module:

@@ -1,0 +1,218 @@
+"""Backpropagation through time: what RNN, GRU and LSTM share, which is everything but the formula of a single step.
+
+A recurrent layer is one small network, used again at every step with what it remembers, its state. Unrolled, it is as
+deep as the sequence is long. Forward goes through the steps in order; backward goes through them from the end, with
+one gradient for the state, and adds up what each step says about the weights, because all steps share them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+
+from ..core.arrays import as_tuple, is_floating
+from ..core.cells import Parameter
+from ..core.module import Module
+from . import initializers
+
+States = tuple[Any, ...]  # what is remembered, (h,) or (h, c), or its gradients, of which one may be the number 0
+
+
+class Recurrent(Module):
+    """Several recurrent layers on top of each other, each reading the sequence in one direction or in both.
+
+    A subclass says with ``gates`` how many blocks its weights have, with ``states`` how many arrays it remembers, and
+    writes one step and, below it, its derivative.
+
+        a = W_ih x_t + b_ih        u = W_hh h_(t-1) + b_hh        step(a, u, state before) -> state after
+
+    Weights have PyTorch's names: ``weight_ih_l0`` (gates H, C), ``weight_hh_l0`` (gates H, H), ``bias_ih_l0`` and
+    ``bias_hh_l0`` (gates H,); l1, l2, ... for the layers above, whose C is the width of the layer below, and
+    ``_reverse`` behind the name for the second direction. All start from U(-1/√H, 1/√H), as PyTorch's do.
+    """
+
+    gates = 1
+    states = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        bidirectional: bool = False,
+        return_sequences: bool = True,
+        return_state: bool = False,
+    ) -> None:
+        if min(input_size, hidden_size, num_layers) < 1:
+            raise ValueError(
+                f"{type(self).__name__}: expected positive sizes, "
+                f"got input_size={input_size}, hidden_size={hidden_size}, num_layers={num_layers}"
+            )
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.biased, self.directions = bias, 2 if bidirectional else 1
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.output_count = 1 + self.states if return_state else None
+        bound = 1 / math.sqrt(hidden_size)
+        for name, shape in self.weight_shapes().items():
+            setattr(self, name, Parameter(initializers.uniform(shape, bound)))
+
+    def settings(self) -> str:
+        parts = [f"{self.input_size} -> {self.hidden_size}"]
+        parts += [f"{self.num_layers} layers"] if self.num_layers > 1 else []
+        parts += ["both directions"] if self.directions == 2 else []
+        parts += [] if self.biased else ["no bias"]
+        parts += [] if self.return_sequences else ["last output"]
+        return ", ".join(parts + (["with state"] if self.return_state else []))
+
+    # ---------------------------------------------------------------- one step, which a subclass writes
+
+    def step(self, a: mx.array, u: mx.array, before: States) -> tuple[States, Any]:
+        """(the state after the step, what ``step_backward`` needs)."""
+        raise NotImplementedError
+
+    def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:
+        """From the gradients of the state after: da, du, and what reaches the state before other than through u."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- one layer in one direction: all steps
+
+    def unroll(self, x: mx.array, track: int, state: States) -> tuple[mx.array, States, Any]:
+        """(T, N, C) -> h of all steps (T, N, H), the last state, and what ``unroll_backward`` needs."""
+        w_ih, w_hh, b_ih, b_hh = (None if p is None else p.value for p in self.weights(track))
+        x = x[::-1] if self.reads_backwards(track) else x
+        a = product(x, w_ih, b_ih)  # for all steps at once: none of it depends on the state
+        first, hidden, kept = state[0], [], []
+        for t in range(x.shape[0]):
+            state, needed = self.step(a[t], product(state[0], w_hh, b_hh), state)
+            hidden.append(state[0])
+            kept.append(needed)
+        h = mx.stack(hidden)
+        return h[::-1] if self.reads_backwards(track) else h, state, (x, [first, *hidden[:-1]], kept)
+
+    def unroll_backward(self, grad: Any, grads: States, track: int, saved: Any) -> tuple[mx.array, States]:
+        """From dh of all steps (None for zeros) and the gradients of the last state: dx and those of the first."""
+        x, befores, kept = saved
+        w_ih, w_hh, b_ih, b_hh = self.weights(track)
+        grad = grad[::-1] if grad is not None and self.reads_backwards(track) else grad
+        das, dus = [], []
+        for t in reversed(range(len(kept))):  # a state is used by its own output and by the next step
+            dh = grads[0] if grad is None else grads[0] + grad[t]
+            da, du, (direct, *others) = self.step_backward((dh, *grads[1:]), kept[t])
+            grads = direct + du @ w_hh.value, *others
+            das.append(da)
+            dus.append(du)
+        da, du, before = mx.stack(das[::-1]), mx.stack(dus[::-1]), mx.stack(befores)
+
+        # to the parameters: dW = Σ daᵀ x and Σ duᵀ h, db = Σ da and Σ du, over all steps and samples
+        for weight, bias, d, seen in ((w_ih, b_ih, da, x), (w_hh, b_hh, du, before)):
+            rows = d.flatten(0, 1)
+            weight.accumulate(rows.T @ seen.flatten(0, 1))
+            if bias is not None:
+                bias.accumulate(rows.sum(axis=0))
+
+        # to the input: dx = da W
+        dx = da @ w_ih.value
+        return dx[::-1] if self.reads_backwards(track) else dx, grads
+
+    # ---------------------------------------------------------------- all layers and directions
+
+    def forward(self, x: mx.array, *initial: mx.array) -> Any:
+        self.check(x, initial)
+        sequence, ends, saved = x.swapaxes(0, 1), [], []  # time in front, so that a step is a stretch of memory
+        zeros = (mx.zeros((x.shape[0], self.hidden_size), dtype=x.dtype),) * self.states
+        for layer in range(self.num_layers):
+            outputs = []
+            for track in self.tracks(layer):
+                start = tuple(state[:, track] for state in initial) or zeros
+                h, end, needed = self.unroll(sequence, track, start)
+                outputs.append(h)
+                ends.append(end)
+                saved.append(needed)
+            sequence = mx.concatenate(outputs, axis=-1)
+        self.saved = saved, bool(initial)
+        last = mx.concatenate([end[0] for end in ends[-self.directions :]], axis=-1)
+        output = sequence.swapaxes(0, 1) if self.return_sequences else last
+        return (output, *side_by_side(ends)) if self.return_state else output
+
+    def backward(self, grad_output: Any) -> Any:
+        saved, started = self.saved
+        grad, *of_states = as_tuple(grad_output)
+        tracks = self.num_layers * self.directions
+        grads = [tuple(g[:, k] for g in of_states) or (0,) * self.states for k in range(tracks)]
+        sequence: Any = grad.swapaxes(0, 1) if self.return_sequences else None
+        if not self.return_sequences:  # the output was the last layer's last h
+            for track, part in zip(self.tracks(self.num_layers - 1), mx.split(grad, self.directions, axis=-1)):
+                grads[track] = grads[track][0] + part, *grads[track][1:]
+        for layer in reversed(range(self.num_layers)):
+            parts: Any = [None] * self.directions if sequence is None else mx.split(sequence, self.directions, axis=-1)
+            sequence = None
+            for track, part in zip(self.tracks(layer), parts):
+                share, grads[track] = self.unroll_backward(part, grads[track], track, saved[track])
+                sequence = share if sequence is None else sequence + share
+        dx = sequence.swapaxes(0, 1)
+        return (dx, *side_by_side(grads)) if started else dx
+
+    # ---------------------------------------------------------------- names, shapes, checks
+
+    def tracks(self, layer: int) -> range:
+        """The numbers of a layer's directions among all: that is the order of the states, too."""
+        return range(layer * self.directions, (layer + 1) * self.directions)
+
+    def reads_backwards(self, track: int) -> bool:
+        return track % self.directions == 1
+
+    def weights(self, track: int) -> list[Any]:
+        """W_ih, W_hh, b_ih and b_hh of one layer in one direction; None for a bias that is not there."""
+        return [getattr(self, f"{kind}_{self.suffix(track)}", None) for kind in KINDS]
+
+    def suffix(self, track: int) -> str:
+        return f"l{track // self.directions}" + ("_reverse" if self.reads_backwards(track) else "")
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all weights by name, from the settings."""
+        found: dict[str, tuple[int, ...]] = {}
+        rows, width = self.gates * self.hidden_size, self.hidden_size * self.directions
+        for track in range(self.num_layers * self.directions):
+            columns = self.input_size if track < self.directions else width
+            shapes = (rows, columns), (rows, self.hidden_size), (rows,), (rows,)
+            for kind, shape in zip(KINDS if self.biased else KINDS[:2], shapes):
+                found[f"{kind}_{self.suffix(track)}"] = shape
+        return found
+
+    def check(self, x: mx.array, initial: tuple[mx.array, ...]) -> None:
+        expected = f"input (batch, time, {self.input_size})"
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            swapped = x.ndim == 3 and x.shape[1] == self.input_size
+            hint = "a single sequence needs a batch axis: x[None]" if x.ndim == 2 else ""
+            raise self.wrong(expected, x, "features come last: x.swapaxes(1, 2)" if swapped else hint)
+        if x.shape[1] < 1:
+            raise self.wrong(f"{expected} with at least one step", x)
+        if not is_floating(x):
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+        names = ("h", "c")[: self.states]
+        shape = x.shape[0], self.num_layers * self.directions, self.hidden_size
+        if initial and [state.shape for state in initial] != [shape] * self.states:
+            got = ", ".join(str(state.shape) for state in initial)
+            each = " and ".join(f"{name} {shape}" for name in names)
+            raise ValueError(f"{self.title()}: expected, as the state to begin with, {each}, got {got}")
+
+    def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+        matrices = sum(math.prod(shape) for name, shape in self.weight_shapes().items() if name.startswith("weight"))
+        return math.prod(input_shape[:2]) * matrices
+
+
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def side_by_side(states: list[States]) -> list[mx.array]:
+    """The states of all tracks as one array each, (N, L D, H)."""
+    return [mx.stack(list(kind), axis=1) for kind in zip(*states)]
+
+
+def product(x: mx.array, weight: Any, bias: Any) -> mx.array:
+    """x Wᵀ + b, without b if there is none."""
+    return x @ weight.T if bias is None else mx.addmm(bias, x, weight.T)
