@@ -10,6 +10,7 @@ from ..core.arrays import as_array
 from ..core.module import Module
 from .attention import ScaledDotProductAttention
 from .linear import Linear
+from .memory import current
 from .positions import RotaryEmbedding
 
 
@@ -151,8 +152,12 @@ class MultiHeadAttention(Module):
     def forward(self, x: Any, *given: Any) -> Any:
         context, mask = _told_apart(x, given)
         q, k, v = self.split(self.query(x)), self.split(self.key(context)), self.split(self.value(context))
+        memories = current()
         if self.rotary is not None:
-            q, k = self.rotary(q), self.rotary(k)
+            places = () if memories is None else (memories.places(self, k.shape[2]),)
+            q, k = self.rotary(q, *places), self.rotary(k, *places)
+        if memories is not None:
+            k, v = memories.joined(self, k, v)
         return self.output(self.merge(self.attention(q, k, v, mask)))
 
     def check(self, x: Any) -> None:

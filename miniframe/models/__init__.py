@@ -1,5 +1,7 @@
 """Models of the literature, written so that the code reads like the architecture's figure."""
 
+from .gpt import GPT as GPT
+from .gpt import gpt as gpt
 from .lenet import lenet as lenet
 from .resnet import BasicBlock as BasicBlock
 from .resnet import resnet18 as resnet18

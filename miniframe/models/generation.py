@@ -1,0 +1,60 @@
+"""Texts that a model continues: one token after the other, each drawn from the probabilities that the model gives."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+
+from ..core.arrays import as_array, is_floating
+from ..core.untouched import evaluating
+from ..layers.memory import remembering
+
+if TYPE_CHECKING:
+    from .gpt import GPT
+
+
+def generate(
+    model: GPT, prompt: Any, count: int, temperature: float, top_k: int | None, seed: int | None, cache: bool
+) -> mx.array:
+    """See ``GPT.generate``."""
+    _check(model, count, temperature, top_k)
+    given = as_array(prompt, where="generate")
+    text = given[None] if given.ndim == 1 else given
+    if text.ndim != 2 or text.size == 0 or is_floating(text):
+        raise ValueError(f"generate: expected tokens (T,) or (N, T), at least one, got {given.shape} of {given.dtype}")
+    keys = [None] * count if seed is None else list(mx.random.split(mx.random.key(seed), count)) if count else []
+    begin = max(0, text.shape[1] - model.context)  # of the window that the model sees
+    with evaluating(model), remembering(model) if cache else nullcontext() as memories:
+        for key in keys:
+            length = text.shape[1]
+            if length - begin > model.context:  # full: only the newer half stays, so that this is not done every time
+                begin = length - max(1, model.context // 2)
+                if memories is not None:
+                    memories.forget()
+            known = begin if memories is None else begin + memories.length
+            logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
+            text = mx.concatenate([text, _drawn(logits, temperature, top_k, key)[:, None].astype(text.dtype)], axis=1)
+    mx.eval(text)
+    return text[0] if given.ndim == 1 else text
+
+
+def _drawn(logits: mx.array, temperature: float, top_k: int | None, key: mx.array | None) -> mx.array:
+    """One token for each row of logits."""
+    if temperature == 0:
+        return logits.argmax(axis=-1)
+    if top_k is not None:
+        least = mx.sort(logits, axis=-1)[:, -top_k, None]
+        logits = mx.where(logits < least, -math.inf, logits)
+    return mx.random.categorical(logits / temperature, key=key)
+
+
+def _check(model: GPT, count: int, temperature: float, top_k: int | None) -> None:
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"generate: expected a count >= 0, got {count!r}")
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"generate: expected a temperature >= 0, got {temperature}")
+    if top_k is not None and not (isinstance(top_k, int) and 1 <= top_k <= model.vocabulary):
+        raise ValueError(f"generate: expected top_k from 1 to {model.vocabulary}, the vocabulary, got {top_k!r}")
