@@ -118,7 +118,11 @@ def _table() -> dict[str, Function]:
         "Embedding": lambda layer, own, x: F.embedding(x, own["weight"]),
         "HuberLoss": lambda layer, own, p, t: F.huber_loss(p, t, layer.reduction, layer.delta),
         "CrossEntropyLoss": lambda layer, own, p, t: F.cross_entropy(
-            p, t, reduction=layer.reduction, label_smoothing=layer.label_smoothing
+            p,
+            t,
+            reduction=layer.reduction,
+            label_smoothing=layer.label_smoothing,
+            ignore_index=-100 if layer.ignore_index is None else layer.ignore_index,
         ),
     }
     table |= {name: lambda layer, own, x, f=f: f(x) for name, f in simple.items()}

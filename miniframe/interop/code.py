@@ -188,7 +188,8 @@ def _loss(loss: Loss, result: Call, xp: str, language: str) -> tuple[str, list[s
     if type(loss) is losses.BCEWithLogitsLoss:
         lines = [f"loss = ({xp}.log(1 + {xp}.exp(-abs({z}))) + {z} * ({z} > 0) - y * {z}).sum(){share}"]
         return str(shape), lines, f"(1 / (1 + {xp}.exp(-{z})) - y){share}"
-    if type(loss) is losses.CrossEntropyLoss and loss.label_smoothing == 0 and len(shape) == 2:
+    plain = type(loss) is losses.CrossEntropyLoss and loss.label_smoothing == 0 and loss.ignore_index is None
+    if plain and len(shape) == 2:
         share = " / len(x)" if count else ""
         dtype = ", dtype=np.float32" if language == "numpy" else ""
         lines = [

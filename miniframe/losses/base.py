@@ -54,6 +54,19 @@ class Loss(Module):
         """The derivative of ``each`` with respect to the prediction."""
         raise NotImplementedError(f"{type(self).__name__} has no derivative: define derivative(self, ...)")
 
+    def terms_of(self, losses: mx.array, target: mx.array) -> Any:
+        """How many losses the mean is over: all of them, unless some targets do not count."""
+        return losses.size
+
+    def weight_of(self, target: mx.array) -> Any:
+        """What a batch with these targets weighs in a mean over several: its samples, unless some do not count."""
+        return target.shape[0]
+
+    def share_of(self, part: mx.array, whole: mx.array) -> Any:
+        """What the mean over a part of a batch weighs in the mean over the whole, given the targets of both."""
+        own, all_of_it = self.weight_of(part), self.weight_of(whole)
+        return own / (mx.maximum(all_of_it, 1) if isinstance(all_of_it, mx.array) else all_of_it)
+
     def check(self, prediction: mx.array, target: mx.array) -> None:
         """Raise a ValueError unless the shapes fit: by default, exactly equal."""
         if prediction.shape != target.shape:
@@ -100,7 +113,7 @@ class Loss(Module):
         losses = self.each(prediction, target)
         if losses.size == 0:
             raise ValueError(f"{type(self).__name__}: expected at least one sample, got {prediction.shape}")
-        scale: Any = 1 / losses.size if self.reduction == "mean" else 1.0
+        scale: Any = 1 / self.terms_of(losses, target) if self.reduction == "mean" else 1.0
         if sample_weight is not None:
             if sample_weight.shape != losses.shape[:1]:
                 raise ValueError(

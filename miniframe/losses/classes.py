@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mlx.core as mx
 
@@ -55,27 +56,61 @@ class CrossEntropyLoss(_ClassLoss):
 
     Args:
         label_smoothing: s replaces the target q by (1 - s) q + s / classes; 0 by default.
+        ignore_index: a number that stands for "no target here", such as -100, behind the end of shorter sequences.
+            There q = 0, so loss and gradient are 0, and the mean is over the other targets; 0 if there are none.
 
     Shapes: logits (N, ..., classes); targets (N, ...) integers, or (N, ..., classes) probabilities.
 
     >>> loss = CrossEntropyLoss()
     >>> round(loss(mx.zeros((1, 4)), mx.array([2])).item(), 4), loss.backward().tolist()
     (1.3863, [[0.25, 0.25, -0.75, 0.25]])
+    >>> loss = CrossEntropyLoss(ignore_index=-1)
+    >>> round(loss(mx.zeros((2, 4)), mx.array([2, -1])).item(), 4), loss.backward().tolist()
+    (1.3863, [[0.25, 0.25, -0.75, 0.25], [0.0, 0.0, 0.0, 0.0]])
     """
 
     samples_apart = True
     wants = "logits"
 
-    def __init__(self, model: Module | None = None, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: Module | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+    ) -> None:
         super().__init__(model, reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyLoss: expected label_smoothing in [0, 1], got {label_smoothing}")
-        self.label_smoothing = label_smoothing
+        if ignore_index is not None and (not isinstance(ignore_index, int) or isinstance(ignore_index, bool)):
+            raise TypeError(f"CrossEntropyLoss: expected a whole number for ignore_index, got {ignore_index!r}")
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+
+    def settings(self) -> str:
+        ignored = "" if self.ignore_index is None else f"ignore_index={self.ignore_index}"
+        return ", ".join(filter(None, (super().settings(), ignored)))
+
+    def counts(self, target: mx.array) -> mx.array | None:
+        """Where the targets count, as bools; None if all do."""
+        return None if self.ignore_index is None or is_floating(target) else target != self.ignore_index
+
+    def terms_of(self, losses: mx.array, target: mx.array) -> Any:
+        counts = self.counts(target)
+        return losses.size if counts is None else mx.maximum(counts.sum(), 1).astype(losses.dtype)
+
+    def weight_of(self, target: mx.array) -> Any:
+        counts = self.counts(target)
+        return super().weight_of(target) if counts is None else counts.sum()
+
+    def check_values(self, prediction: mx.array, target: mx.array) -> None:
+        counts = self.counts(target)
+        super().check_values(prediction, target if counts is None else mx.where(counts, target, 0))
 
     def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:
-        s = self.label_smoothing
-        q = super().probabilities(prediction, target)
-        return q if s == 0 else (1 - s) * q + s / prediction.shape[-1]
+        s, counts = self.label_smoothing, self.counts(target)
+        q = super().probabilities(prediction, target if counts is None else mx.where(counts, target, 0))
+        q = q if s == 0 else (1 - s) * q + s / prediction.shape[-1]
+        return q if counts is None else mx.where(counts[..., None], q, 0)
 
     def each(self, prediction: mx.array, target: mx.array) -> mx.array:
         q = self.probabilities(prediction, target)
@@ -83,9 +118,10 @@ class CrossEntropyLoss(_ClassLoss):
         return -mx.where(q == 0, 0, q * log_p).sum(axis=-1)  # a logit of -inf, "impossible", may meet q = 0
 
     def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
-        q = self.probabilities(prediction, target)
-        total = q.sum(axis=-1, keepdims=True) if is_floating(target) else 1
-        return mx.softmax(prediction, axis=-1) * total - q
+        q, counts = self.probabilities(prediction, target), self.counts(target)
+        total: Any = q.sum(axis=-1, keepdims=True) if is_floating(target) else 1
+        gradient = mx.softmax(prediction, axis=-1) * total - q
+        return gradient if counts is None else mx.where(counts[..., None], gradient, 0)
 
 
 class NLLLoss(_ClassLoss):

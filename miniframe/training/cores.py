@@ -112,11 +112,12 @@ class StepInParts(Step):
             return super().gradients(*batch)
         found = []
         for stream, start, stop in zip(streams(len(ends) - 1), ends, ends[1:]):
-            share = (stop - start) / samples if self.loss.reduction == "mean" else 1.0
+            mean = self.loss.reduction == "mean"
+            share = self.loss.share_of(batch[1][start:stop], batch[1]) if mean else 1.0
             with mx.stream(stream):
                 value, prediction = forward_backward(self.model, self.loss, *(array[start:stop] for array in batch))
                 learned = [p for p in self.optimizer.parameters if p.grad is not None]
-                grads = [share * p.grad for p in learned if p.grad is not None]
+                grads = [(share * p.grad).astype(p.grad.dtype) for p in learned if p.grad is not None]
                 found.append(([share * value, *grads], prediction))
         value, *grads = [sum(shares[1:], shares[0]) for shares in zip(*(shares for shares, _ in found))]
         for parameter, grad in zip(learned, grads):

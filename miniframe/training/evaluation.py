@@ -94,7 +94,7 @@ def scores(
             if not isinstance(data, ArrayData):  # of which all targets have been looked at
                 loss.check_values(prediction, rows[1])
             share = count / batch_samples(batch)
-            means["loss"].add(value / share if summed else value, share if summed else count)
+            means["loss"].add(value / share if summed else value, share if summed else loss.weight_of(rows[1]))
             for name, metric in measures.items():
                 means[name].add(measure(name, metric, prediction, rows[1]), count)
             mx.async_eval(value)

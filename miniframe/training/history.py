@@ -42,7 +42,7 @@ class Mean:
         self._total, self._samples = 0.0, 0.0
         self._waiting: list[tuple[Any, float]] = [first] if first else []
 
-    def add(self, mean: Any, samples: float) -> None:
+    def add(self, mean: Any, samples: Any) -> None:
         """Note the mean of ``samples`` samples."""
         self._waiting.append((mean, samples))
         if len(self._waiting) >= WAITING:
@@ -50,7 +50,8 @@ class Mean:
 
     def sums(self) -> tuple[float, float]:
         """(the total over the samples so far, how many they were)."""
-        for mean, samples in self._waiting:
+        for mean, weight in self._waiting:
+            samples = number(weight)
             self._total += number(mean) * samples
             self._samples += samples
         self._waiting.clear()

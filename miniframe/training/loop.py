@@ -13,7 +13,7 @@ from ..backend.distributed import team
 from ..core.arrays import number
 from ..core.untouched import modes_restored
 from ..data.arrays import ArrayData
-from ..data.batch import Batch, batch_samples
+from ..data.batch import Batch
 from ..data.streams import StreamData
 from ..layers.tap import Tap
 from .callbacks import Callback, CallbackList
@@ -171,7 +171,7 @@ class Training:
             if begins:
                 self.hooks.call("on_batch_begin", done - 1, {})
             value, prediction = self.step(*batch)
-            loss.add(value, 1 if summed else batch_samples(batch))
+            loss.add(value, 1 if summed else self.step.loss.weight_of(batch[1]))
             self.watch.note(epoch, done - 1, batch, value)
             if self.measures or ends:
                 measured, count = self.measure(prediction, batch)

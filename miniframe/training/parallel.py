@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..backend.distributed import Team
-from ..core.arrays import is_floating
+from ..core.arrays import is_floating, number
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..losses.base import Loss
@@ -39,7 +39,9 @@ class ParallelStep(Step):
         self.team.last_sign = time.monotonic()
         rows, count = self.team.part(batch)
         fraction = count / batch_samples(batch)
-        weight = fraction if self.loss.reduction == "mean" else float(count > 0)
+        weight = float(count > 0)
+        if count and self.loss.reduction == "mean":
+            weight = number(self.loss.share_of(rows[1], batch[1]))
         return super().__call__(mx.array([weight, fraction]), *rows)
 
     def gradients(self, weights: mx.array, *batch: Any) -> tuple[mx.array, Any]:

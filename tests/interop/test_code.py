@@ -166,6 +166,7 @@ def test_options_without_a_formula_are_named():
     assert "groups > 1" in message(grouped, "mse", mf.SGD(grouped, lr=0.1), example=mx.zeros(IMAGES))
     assert "HuberLoss" in message(model, "huber", sgd, example=x)
     assert "label" in message(model, mf.CrossEntropyLoss(label_smoothing=0.1), sgd, example=x)
+    assert "CrossEntropyLoss" in message(model, mf.CrossEntropyLoss(ignore_index=-1), sgd, example=x)
     assert "RMSprop" in message(model, "mse", mf.RMSprop(model), example=x)
     assert "a number as its rate" in message(model, "mse", mf.SGD(model, lr=lambda step: 0.1), example=x)
     assert "no decay or clipping" in message(model, "mse", mf.SGD(model, lr=0.1, clip_norm=1.0), example=x)

@@ -53,3 +53,84 @@ def test_a_masked_class_does_not_poison_cross_entropy():
     loss = mf.CrossEntropyLoss()
     close(loss(mx.array([[0.0, -float("inf"), 1.0]]), mx.array([0])), np.log(1 + np.e))
     close(loss.backward(), [[1 / (1 + np.e) - 1, 0, np.e / (1 + np.e)]])
+
+
+# -------------------------------------------------------------------- targets to ignore
+
+PADDED = np.array([[2, 0, -100, -100], [1, -100, -100, 2], [-100] * 4], dtype=np.int32)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("index", [-100, -1, 0, 2])
+def test_ignored_targets_agree_with_pytorch(index, smoothing, reduction):
+    prediction, target = normal(3, 4, 3), np.where(PADDED == -100, index, PADDED).astype(np.int32)
+    loss = mf.CrossEntropyLoss(reduction=reduction, label_smoothing=smoothing, ignore_index=index)
+    report = mf.check_gradients(loss, prediction, target)
+    assert report.passed, report
+    tensor = as_torch(prediction).requires_grad_()
+    options = dict(label_smoothing=smoothing, ignore_index=index, reduction=reduction)
+    expected = F.cross_entropy(tensor.permute(0, 2, 1), as_torch(target), **options)
+    expected.backward()
+    close(loss(as_mx(prediction), as_mx(target)), expected)
+    close(loss.backward(), tensor.grad)
+    ignored = target == index
+    assert ignored.any() and np.all(np.array(loss.gradient())[ignored] == 0)
+
+
+def test_ignored_targets_agree_with_mx_grad():
+    prediction, target = as_mx(normal(3, 4, 3)), as_mx(PADDED)
+    loss = mf.CrossEntropyLoss(ignore_index=-100)
+    loss(prediction, target)
+    close(loss.gradient(), mx.grad(lambda p: loss.forward(p, target))(prediction))
+
+
+def test_where_all_targets_are_ignored_loss_and_gradient_are_zero():
+    loss = mf.CrossEntropyLoss(ignore_index=-1)
+    assert loss(mx.zeros((2, 3)), mx.array([-1, -1])).item() == 0 and not mx.any(loss.backward())
+
+
+def test_nothing_that_an_ignored_place_predicts_counts():
+    loss = mf.CrossEntropyLoss(ignore_index=-1)
+    prediction = mx.array([[1.0, 2.0, 3.0], [float("inf"), float("nan"), 0.0]])
+    expected = mf.CrossEntropyLoss()(prediction[:1], mx.array([2]))
+    close(loss(prediction, mx.array([2, -1])), expected)
+    assert loss.backward()[1].tolist() == [0, 0, 0]
+
+
+def test_sample_weights_and_ignored_targets_work_together():
+    loss, prediction = mf.CrossEntropyLoss(ignore_index=-1), as_mx(normal(3, 2, 3))
+    target, weights = mx.array([[0, -1], [2, 1], [-1, -1]]), mx.array([2.0, 0.5, 3.0])
+    each = mf.CrossEntropyLoss().each(prediction, mx.maximum(target, 0))
+    expected = (2 * each[0, 0] + 0.5 * (each[1, 0] + each[1, 1])) / 3
+    close(loss(prediction, target, weights), expected)
+    report = mf.check_gradients(loss, np.array(prediction), np.array(target), np.array(weights))
+    assert report.passed, report
+
+
+def test_other_numbers_that_are_no_class_are_still_refused():
+    loss = mf.CrossEntropyLoss(ignore_index=-1)
+    loss.check_values(mx.zeros((3, 3)), mx.array([0, -1, 2]))
+    with pytest.raises(ValueError, match="expected class labels in 0..2, got -2"):
+        loss.check_values(mx.zeros((3, 3)), mx.array([-2, -1, 2]))
+    with pytest.raises(TypeError, match="expected a whole number for ignore_index, got 0.5"):
+        mf.CrossEntropyLoss(ignore_index=0.5)
+    assert loss.title() == "CrossEntropyLoss(ignore_index=-1)" and mf.CrossEntropyLoss().title() == "CrossEntropyLoss()"
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_fit_and_evaluate_take_the_mean_over_the_targets_that_count(compile):
+    x = as_mx(normal(6, 4, 3))
+    y = np.random.default_rng(1).integers(0, 2, (6, 4)).astype(np.int32)
+    y[1:, 1:] = -1
+    y[3] = -1
+    mf.seed(0)
+    model, loss = mf.Sequential(mf.Linear(3, 2)), mf.CrossEntropyLoss(ignore_index=-1)
+    expected = loss(model(x), mx.array(y)).item()
+    assert abs(mf.CrossEntropyLoss()(model(x), mx.array(np.maximum(y, 0))).item() - expected) > 1e-3
+    for batch_size in (6, 2, 1):
+        found = model.evaluate(x, y, loss=loss, batch_size=batch_size)
+        close(found["loss"], expected)
+        history = model.fit(x, y, loss=loss, optimizer=mf.SGD(model, lr=1e-12), epochs=1, batch_size=batch_size,
+                            verbose=0, compile=compile)  # fmt: skip
+        close(history.history["loss"][0], expected)

@@ -33,8 +33,8 @@ def convolutional():
     )  # fmt: skip
 
 
-def train(kind, batches, reduction="mean"):
-    model, loss = convolutional(), mf.CrossEntropyLoss(reduction=reduction)
+def train(kind, batches, reduction="mean", **options):
+    model, loss = convolutional(), mf.CrossEntropyLoss(reduction=reduction, **options)
     step = kind(model, loss, mf.SGD(model, lr=0.05 if reduction == "mean" else 0.001, momentum=0.9), True, True)
     values, predictions = zip(*[step(*batch) for batch in batches])
     return [np.array(p.value) for p in model.parameters()], np.array(mx.stack(values)), predictions
@@ -52,6 +52,18 @@ def test_parts_give_the_numbers_of_the_whole(reduction, size, weighted):
         np.testing.assert_allclose(one, other, atol=1e-6)
     for one, other in zip(predictions_in_parts, predictions):
         np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-5)
+
+
+@pytest.mark.parametrize("ignored", [slice(0, 30), slice(0, 100, 3), slice(0, 100)])
+def test_parts_with_targets_to_ignore_give_the_numbers_of_the_whole(ignored):
+    labels = np.array(LABELS)
+    labels[ignored] = -1
+    batch = X, mx.array(labels)
+    whole, losses, _ = train(Step, [batch] * 3, ignore_index=-1)
+    parts, losses_in_parts, _ = train(cores.StepInParts, [batch] * 3, ignore_index=-1)
+    np.testing.assert_allclose(losses_in_parts, losses, rtol=1e-5)
+    for one, other in zip(parts, whole):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [32, 33, 100, 4097])
