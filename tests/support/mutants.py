@@ -67,6 +67,24 @@ OPTIONS: dict[str, Case] = {
     "ZeroPad2d:uneven": Case(lambda: mf.ZeroPad2d((2, 1, 0, 1)), shaped((1, 3, 4, 2))),
     "BatchNorm:evaluating": Case(lambda: mf.BatchNorm(3).eval(), shaped((4, 3))),
     "BatchNorm:images": Case(lambda: mf.BatchNorm(2), shaped((3, 2, 4, 2))),
+    "PReLU:one slope": Case(mf.PReLU, shaped((2, 3))),
+    "ScaledDotProductAttention:dropout": Case(
+        lambda: mf.ScaledDotProductAttention(causal=True, dropout=0.4), shaped((2, 3, 4), (2, 5, 4), (2, 5, 2))
+    ),
+    "ScaledDotProductAttention:groups": Case(
+        mf.ScaledDotProductAttention,
+        lambda rng: (*shaped((2, 4, 3, 2), (2, 2, 3, 2), (2, 2, 3, 2))(rng), np.tri(3, dtype=bool)),
+    ),
+    "PositionEmbedding:places": Case(
+        lambda: mf.PositionEmbedding(5, 4), lambda rng: (rng.normal(size=(2, 3, 4)), rng.integers(0, 5, size=(2, 3)))
+    ),
+    "RotaryEmbedding:places": Case(
+        lambda: mf.RotaryEmbedding(interleaved=True),
+        lambda rng: (rng.normal(size=(2, 3, 4)), rng.integers(0, 5, size=3)),
+    ),
+    "CrossEntropyLoss:ignored": Case(
+        lambda: mf.CrossEntropyLoss(ignore_index=1), lambda rng: (rng.normal(size=(3, 3)), np.array([0, 1, 2]))
+    ),
     "Max:all": Case(reductions.Max, shaped((2, 3))),
     "CrossEntropyLoss:soft": Case(mf.CrossEntropyLoss, lambda rng: (rng.normal(size=(3, 4)), rng.uniform(size=(3, 4)))),
     "CrossEntropyLoss:smooth": Case(lambda: mf.CrossEntropyLoss(label_smoothing=0.2), CASES["CrossEntropyLoss"].inputs),
