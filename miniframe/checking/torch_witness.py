@@ -10,6 +10,7 @@ import numpy as np
 from ..core import random
 from ..core.module import Module
 from ..graph.passes import Pass
+from . import torch_sequences
 from .experiment import Experiment
 
 if TYPE_CHECKING:
@@ -55,15 +56,51 @@ def _leaf(value: Any) -> torch.Tensor:
     import torch
 
     tensor = torch.tensor(np.array(value))
-    return tensor.requires_grad_() if tensor.is_floating_point() else tensor.long()
+    if tensor.is_floating_point():
+        return tensor.requires_grad_()
+    return tensor if tensor.dtype == torch.bool else tensor.long()
 
 
 def _call(table: dict[str, Function], layer: Module, tensors: dict[int, Any], inputs: list[Any]) -> Any:
     name = type(layer).__name__
-    if name not in table or (name == "Dropout" and layer.training):
+    if name not in table or _is_random(layer):
         raise LookupError(f"no counterpart for {layer.title()} in this table")
     own = {name: tensors[id(p)] for name, p in layer.named_parameters()}
     return table[name](layer, own, *inputs)
+
+
+def _is_random(layer: Any) -> bool:
+    """Whether it draws a mask, which would be another one in PyTorch."""
+    names = {"Dropout": "p", "ScaledDotProductAttention": "dropout"}
+    return layer.training and getattr(layer, names.get(type(layer).__name__, ""), 0) > 0
+
+
+def _norms() -> dict[str, Function]:
+    """The counterparts of normalizations and what else has the channels in another place, by class name."""
+    import torch.nn.functional as F
+
+    def instance_norm(layer: Any, own: dict[str, Any], x: Any) -> Any:
+        y = F.instance_norm(x.movedim(-1, 1), weight=own.get("weight"), bias=own.get("bias"), eps=layer.eps)
+        return y.movedim(1, -1)
+
+    def layer_norm(layer: Any, own: dict[str, Any], x: Any) -> Any:
+        return F.layer_norm(x, layer.normalized_shape, own.get("weight"), own.get("bias"), layer.eps)
+
+    return {
+        "LayerNorm": layer_norm,
+        "RMSNorm": lambda layer, own, x: F.rms_norm(x, (layer.num_features,), own.get("weight"), layer.eps),
+        "InstanceNorm": instance_norm,
+        "PReLU": lambda layer, own, x: F.prelu(x.movedim(-1, 1), own["weight"]).movedim(1, -1),
+    }
+
+
+def _cross_entropy(layer: Any, own: dict[str, Any], p: Any, t: Any) -> Any:
+    import torch.nn.functional as F
+
+    t = t.movedim(-1, 1) if t.is_floating_point() else t
+    ignored = -100 if layer.ignore_index is None else layer.ignore_index
+    options = {"reduction": layer.reduction, "label_smoothing": layer.label_smoothing, "ignore_index": ignored}
+    return F.cross_entropy(p.movedim(-1, 1), t, **options)
 
 
 def _table() -> dict[str, Function]:
@@ -115,16 +152,12 @@ def _table() -> dict[str, Function]:
         "Softmax": lambda layer, own, x: torch.softmax(x, layer.axis),
         "LogSoftmax": lambda layer, own, x: torch.log_softmax(x, layer.axis),
         "Reshape": lambda layer, own, x: x.reshape(x.shape[0], *layer.shape),
+        "Index": lambda layer, own, x: x[layer.index],
         "Embedding": lambda layer, own, x: F.embedding(x, own["weight"]),
         "HuberLoss": lambda layer, own, p, t: F.huber_loss(p, t, layer.reduction, layer.delta),
-        "CrossEntropyLoss": lambda layer, own, p, t: F.cross_entropy(
-            p,
-            t,
-            reduction=layer.reduction,
-            label_smoothing=layer.label_smoothing,
-            ignore_index=-100 if layer.ignore_index is None else layer.ignore_index,
-        ),
+        "CrossEntropyLoss": _cross_entropy,
     }
+    table |= _norms() | torch_sequences.functions()
     table |= {name: lambda layer, own, x, f=f: f(x) for name, f in simple.items()}
     table |= {name: lambda layer, own, x, y, f=f: f(x, y) for name, f in pairs.items()}
     table |= {name: lambda layer, own, p, t, f=f: f(p, t, reduction=layer.reduction) for name, f in losses.items()}

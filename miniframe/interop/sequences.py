@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from .. import layers as mf
+from ..checking import torch_sequences
 from ..core.module import Module
 
 V = TypeVar("V")
@@ -88,12 +89,12 @@ def _block_from_torch(m: Any) -> Module:
 
 
 def _computed(compute: Callable[..., Any]) -> Callable[[Any, Any, bool], Any]:
-    """A maker of PyTorch modules that compute ``compute(layer, nn, training, *inputs)``, without weights."""
+    """A maker of PyTorch modules that compute ``compute(layer, *inputs)``, without weights."""
 
     def make(layer: Any, nn: Any, image: bool) -> Any:
         class Computed(nn.Module):  # type: ignore[misc, name-defined]
             def forward(self, *inputs: Any) -> Any:
-                return compute(layer, nn, self.training, *inputs)
+                return compute(layer, *inputs)
 
             def extra_repr(self) -> str:
                 title: str = layer.title()
@@ -106,48 +107,14 @@ def _computed(compute: Callable[..., Any]) -> Callable[[Any, Any, bool], Any]:
     return make
 
 
-def _attention(layer: Any, nn: Any, training: bool, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-    if layer.causal:
-        queries, keys = query.shape[-2], key.shape[-2]
-        earlier = query.new_ones(queries, keys).tril(keys - queries).bool()
-        mask = earlier if mask is None else earlier & mask
-    return nn.functional.scaled_dot_product_attention(
-        query, key, value, mask, layer.dropout if training else 0.0, scale=layer.scale, enable_gqa=query.ndim == 4
-    )
+def _attention(layer: Any, nn: Any, image: bool) -> Any:
+    class Attention(nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, *inputs: Any) -> Any:
+            return torch_sequences.attention(layer, layer.dropout if self.training else 0.0, *inputs)
 
-
-def _angles(x: Any, places: Any, base: float) -> Any:
-    pairs = x.new_ones(x.shape[-1] // 2).cumsum(0) - 1
-    places = x.new_ones(x.shape[-2]).cumsum(0) - 1 if places is None else places
-    if places.ndim == 2 and x.ndim == 4:
-        places = places[:, None]
-    return places[..., None] * base ** (pairs * (-2 / x.shape[-1]))
-
-
-def _waves(layer: Any, nn: Any, training: bool, x: Any, places: Any = None) -> Any:
-    angle = _angles(x, places, layer.max_wavelength)
-    return x + _side_by_side(angle.sin(), angle.cos())
-
-
-def _rotary(layer: Any, nn: Any, training: bool, x: Any, places: Any = None) -> Any:
-    angle = _angles(x, places, layer.base)
-    cos, sin = angle.cos(), angle.sin()
-    half = x.shape[-1] // 2
-    a, b = (x[..., 0::2], x[..., 1::2]) if layer.interleaved else (x[..., :half], x[..., half:])
-    a, b = a * cos - b * sin, a * sin + b * cos
-    return _side_by_side(a, b) if layer.interleaved else _behind(a, b)
-
-
-def _side_by_side(a: Any, b: Any) -> Any:
-    """a0, b0, a1, b1, ..."""
-    return _behind(a[..., None], b[..., None]).flatten(-2)
-
-
-def _behind(a: Any, b: Any) -> Any:
-    """The tensor b behind a, along the last axis."""
-    import torch
-
-    return torch.cat([a, b], dim=-1)
+    module = Attention()
+    object.__setattr__(module, "composed", layer)
+    return module
 
 
 def _position_embedding(layer: Any, nn: Any, image: bool) -> Any:
@@ -170,10 +137,10 @@ SEQUENCES_FROM_TORCH: dict[str, Callable[[Any], Module]] = {
 SEQUENCES_TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.Embedding: lambda l, nn, _: nn.Embedding(l.num_embeddings, l.embedding_dim),
     mf.PositionEmbedding: _position_embedding,
-    mf.SinePositionEncoding: _computed(_waves),
-    mf.RotaryEmbedding: _computed(_rotary),
-    mf.ScaledDotProductAttention: _computed(_attention),
-    mf.SplitHeads: _computed(lambda l, nn, _, x: x.unflatten(-1, (-1, l.head_dim)).transpose(1, 2)),
-    mf.MergeHeads: _computed(lambda l, nn, _, x: x.transpose(1, 2).flatten(-2)),
-    mf.SwiGLU: _computed(lambda l, nn, _, gate, x: nn.functional.silu(gate) * x),
+    mf.SinePositionEncoding: _computed(torch_sequences.waves),
+    mf.RotaryEmbedding: _computed(torch_sequences.rotated),
+    mf.ScaledDotProductAttention: _attention,
+    mf.SplitHeads: _computed(torch_sequences.split_heads),
+    mf.MergeHeads: _computed(torch_sequences.merged_heads),
+    mf.SwiGLU: _computed(torch_sequences.swiglu),
 }

@@ -54,7 +54,7 @@ class PReLU(Module):
         # to the slopes: da = Σ dy x where x <= 0
         leaked = mx.where(x > 0, 0, grad_output * x)
         one = self.num_parameters == 1
-        self.weight.accumulate(leaked.sum(keepdims=True).reshape(1) if one else leaked.flatten(0, -2).sum(axis=0))
+        self.weight.accumulate(leaked.sum().reshape(1) if one else leaked.flatten(0, -2).sum(axis=0))
 
         # to the input: dx = dy or a dy
         return mx.where(x > 0, grad_output, self.weight.value * grad_output)

@@ -37,6 +37,53 @@ def test_a_convolutional_classifier_has_all_witnesses():
     assert found.absent == {} and found.max_error < 1e-6
 
 
+def language_model(**options):
+    mf.seed(1)
+    blocks = [mf.TransformerBlock(4, 2, 3, causal=True, **options) for _ in range(2)]
+    return mf.Sequential(mf.Embedding(6, 4), mf.PositionEmbedding(5, 4), *blocks, mf.Linear(4, 6, bias=False))
+
+
+LLAMA = dict(norm="rms", activation="swiglu", rotary=True, bias=False, num_kv_heads=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"norm_first": False}, LLAMA, {"rotary": mf.RotaryEmbedding(50.0, True)}])
+def test_a_transformer_has_all_witnesses(options):
+    ids, following = np.array([[1, 5, 0], [2, 2, 3]]), np.array([[5, 0, -1], [2, 3, 4]])
+    model = language_model(**options)
+    model[4].weight = model[0].weight
+    found = mf.compare_gradients(model, mf.CrossEntropyLoss(ignore_index=-1), ids, following)
+    assert found.absent == {} and found.gradients["0.weight"]["PyTorch"].any()
+    for name in found.gradients:
+        if not name.endswith("key.bias") or "rotary" in options:  # else it has no gradient but what rounding leaves
+            assert max(found.error(name, witness) for witness in WITNESSES[1:]) < 1e-6, name
+
+
+def test_layers_for_images_and_slopes_have_all_witnesses():
+    model = mf.Sequential(mf.Conv2d(2, 3, 3), mf.InstanceNorm(3, affine=True), mf.PReLU(3), mf.Linear(3, 4))
+    y = normal(2, 3, 3, 4, seed=1)
+    found = mf.compare_gradients(model, "mse", normal(2, 5, 5, 2), y)
+    assert found.absent == {}
+    assert all(found.error(name, w) < 1e-6 for name in found.gradients for w in WITNESSES[1:] if name != "0.bias")
+
+
+def test_waves_and_attention_with_a_mask_have_all_witnesses():
+    class Model(mf.Module):
+        def __init__(self):
+            self.waves, self.attention = mf.SinePositionEncoding(), mf.MultiHeadAttention(4, 2, bias=False)
+
+        def forward(self, x, mask):
+            return self.attention(self.waves(x), mask)
+
+    mask = np.array([[True, True, False], [True, False, False]])
+    found = mf.compare_gradients(Model(), "mse", (normal(2, 3, 4), mask), normal(2, 3, 4, seed=1))
+    assert found.absent == {} and found.max_error < 1e-6
+
+
+def test_dropped_weights_leave_pytorch_silent():
+    found = mf.compare_gradients(mf.MultiHeadAttention(4, 2, dropout=0.5), "mse", normal(2, 3, 4), normal(2, 3, 4))
+    assert "ScaledDotProductAttention(dropout=0.5)" in found.absent["PyTorch"]
+
+
 def test_a_wrong_backward_stands_alone():
     class Wrong(mf.Tanh):
         def backward(self, grad_output):
