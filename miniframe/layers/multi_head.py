@@ -145,8 +145,9 @@ class MultiHeadAttention(Module):
         given = [extra for extra in (context, mask) if extra is not None]
         if mask is not None:
             self.check_mask(mask)
-        for extra in (x, *given):
-            self.check(extra)
+        self.check(x, self.embed_dim)
+        for extra in given:
+            self.check(extra, self.context_dim)
         return super().__call__(x, *given)
 
     def forward(self, x: Any, *given: Any) -> Any:
@@ -160,16 +161,17 @@ class MultiHeadAttention(Module):
             k, v = memories.joined(self, k, v)
         return self.output(self.merge(self.attention(q, k, v, mask)))
 
-    def check(self, x: Any) -> None:
-        """Raise for an input, a context or a mask of another shape, where shapes are known already."""
+    def check(self, x: Any, features: int) -> None:
+        """Raise for an input or a context of another shape, where shapes are known already."""
         shape = getattr(x, "shape", None)
         if shape is None or _is_mask(x):
             return
-        if len(shape) != 3 or shape[-1] not in (self.embed_dim, self.context_dim):
-            sizes = " or ".join(map(str, dict.fromkeys((self.embed_dim, self.context_dim))))
-            raise self.wrong(f"sequences (batch, length, {sizes})", tuple(shape))
+        if len(shape) != 3 or shape[-1] != features:
+            hint = "a single one needs a batch axis: x[None]" if len(shape) == 2 and shape[-1] == features else ""
+            raise self.wrong(f"sequences (batch, length, {features})", tuple(shape), hint)
 
     def check_mask(self, mask: Any) -> None:
+        """Raise for a mask that does not hold bools."""
         if not _is_mask(mask):
             hint = "use mask.astype(mx.bool_), where True means that a place may be attended to"
             raise TypeError(f"{self.title()}: expected a mask of bools, got {getattr(mask, 'dtype', mask)}; {hint}")

@@ -95,7 +95,7 @@ class TransformerBlock(Module):
         return f"{self.embed_dim}, {self.num_heads} heads" + ("" if self.norm_first else ", norm last")
 
     def __call__(self, x: Any, mask: Any = None) -> Any:
-        self.attention.check(x)
+        self.attention.check(x, self.embed_dim)
         if mask is None:
             return super().__call__(x)
         self.attention.check_mask(mask)

@@ -254,7 +254,18 @@ def test_heads_are_split_and_merged_back():
             lambda: mf.MultiHeadAttention(4, 2)(mx.zeros((2, 3, 5))),
             r"MultiHeadAttention\(4, 2 heads\): expected sequences \(batch, length, 4\), got \(2, 3, 5\)",
         ),
-        (lambda: mf.MultiHeadAttention(4, 2)(mx.zeros((3, 4))), r"sequences \(batch, length, 4\), got \(3, 4\)"),
+        (
+            lambda: mf.MultiHeadAttention(4, 2)(mx.zeros((3, 4))),
+            r"sequences \(batch, length, 4\), got \(3, 4\); a single one needs a batch axis: x\[None\]",
+        ),
+        (
+            lambda: mf.MultiHeadAttention(4, 2, context_dim=6)(mx.zeros((2, 3, 6))),
+            r"sequences \(batch, length, 4\), got \(2, 3, 6\)",
+        ),
+        (
+            lambda: mf.MultiHeadAttention(4, 2, context_dim=6)(mx.zeros((2, 3, 4)), mx.zeros((2, 5, 4))),
+            r"sequences \(batch, length, 6\), got \(2, 5, 4\)",
+        ),
         (
             lambda: mf.MultiHeadAttention(4, 2)(mx.zeros((2, 3, 4)), mx.ones((2, 5), dtype=mx.bool_)),
             r"expected a mask that broadcasts to \(2, 2, 3, 3\), got \(2, 1, 1, 5\)",
