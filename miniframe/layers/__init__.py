@@ -49,6 +49,11 @@ from .multi_head import split_heads as split_heads
 from .normalization import BatchNorm as BatchNorm
 from .normalization import GroupNorm as GroupNorm
 from .normalization import LayerNorm as LayerNorm
+from .over_time import AvgPool1d as AvgPool1d
+from .over_time import Conv1d as Conv1d
+from .over_time import GlobalAvgPool1d as GlobalAvgPool1d
+from .over_time import GlobalMaxPool1d as GlobalMaxPool1d
+from .over_time import MaxPool1d as MaxPool1d
 from .pooling import AvgPool2d as AvgPool2d
 from .pooling import GlobalAvgPool2d as GlobalAvgPool2d
 from .pooling import MaxPool2d as MaxPool2d

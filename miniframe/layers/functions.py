@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.expression import Axis
-from . import activations, arithmetic, pooling, resizing, shape
+from . import activations, arithmetic, over_time, pooling, resizing, shape
 from .dropout import Dropout
 from .elementwise import AsType
 from .windows import Pair
@@ -138,6 +138,42 @@ def global_avg_pool2d(x: Any) -> Any:
     (5, 3)
     """
     return pooling.GlobalAvgPool2d()(x)
+
+
+def max_pool1d(x: Any, kernel_size: int, stride: int | None = None, padding: int = 0) -> Any:
+    """The largest under each window of a sequence, (N, T, C) -> (N, OT, C); see MaxPool1d.
+
+    >>> max_pool1d(mx.zeros((1, 6, 3)), 2).shape
+    (1, 3, 3)
+    """
+    return over_time.MaxPool1d(kernel_size, stride, padding)(x)
+
+
+def avg_pool1d(x: Any, kernel_size: int, stride: int | None = None, padding: int = 0) -> Any:
+    """The mean under each window of a sequence, (N, T, C) -> (N, OT, C); see AvgPool1d.
+
+    >>> avg_pool1d(mx.zeros((1, 6, 3)), 2).shape
+    (1, 3, 3)
+    """
+    return over_time.AvgPool1d(kernel_size, stride, padding)(x)
+
+
+def global_avg_pool1d(x: Any) -> Any:
+    """The mean of each channel over all steps, (N, T, C) -> (N, C).
+
+    >>> global_avg_pool1d(mx.zeros((1, 6, 3))).shape
+    (1, 3)
+    """
+    return over_time.GlobalAvgPool1d()(x)
+
+
+def global_max_pool1d(x: Any) -> Any:
+    """The largest of each channel over all steps, (N, T, C) -> (N, C).
+
+    >>> global_max_pool1d(mx.zeros((1, 6, 3))).shape
+    (1, 3)
+    """
+    return over_time.GlobalMaxPool1d()(x)
 
 
 def adaptive_avg_pool2d(x: Any, output_size: int | Pair) -> Any:

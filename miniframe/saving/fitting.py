@@ -20,6 +20,7 @@ from ..layers import (
     LSTM,
     RNN,
     BatchNorm,
+    Conv1d,
     Conv2d,
     ConvTranspose2d,
     Embedding,
@@ -52,6 +53,9 @@ SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     Embedding: lambda l: {"weight": (l.num_embeddings, l.embedding_dim)},
     Conv2d: lambda l: {
         "weight": (l.out_channels, *l.window.kernel, l.in_channels // l.groups), "bias": (l.out_channels,)
+    },
+    Conv1d: lambda l: {
+        "weight": (l.out_channels, l.window.kernel[1], l.in_channels // l.groups), "bias": (l.out_channels,)
     },
     ConvTranspose2d: lambda l: {
         "weight": (l.out_channels, *l.window.kernel, l.in_channels), "bias": (l.out_channels,)
