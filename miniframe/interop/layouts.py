@@ -20,17 +20,22 @@ from ..layers import (
     LSTM,
     RNN,
     AdaptiveAvgPool2d,
+    AvgPool1d,
     AvgPool2d,
     BatchNorm,
+    Conv1d,
     Conv2d,
     ConvTranspose2d,
     Embedding,
     Flatten,
+    GlobalAvgPool1d,
     GlobalAvgPool2d,
+    GlobalMaxPool1d,
     GroupNorm,
     InstanceNorm,
     LayerNorm,
     Linear,
+    MaxPool1d,
     MaxPool2d,
     Upsample2d,
     ZeroPad2d,
@@ -40,7 +45,9 @@ OF_IMAGES = (  # what takes images only
     Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, Upsample2d, ZeroPad2d,
     InstanceNorm,
 )  # fmt: skip
-OF_SEQUENCES = (RNN, GRU, LSTM)  # what takes sequences only
+POOLED = (GlobalAvgPool2d, GlobalAvgPool1d, GlobalMaxPool1d)  # what leaves one number for each channel
+OF_SEQUENCES = (RNN, GRU, LSTM)  # what takes sequences only, and has time before the features in PyTorch, too
+OVER_TIME = (Conv1d, MaxPool1d, AvgPool1d, GlobalAvgPool1d, GlobalMaxPool1d)  # and what has not
 COLOURS = 3  # red, green, blue
 COUNTER = "num_batches_tracked"  # PyTorch's BatchNorm counts its batches; nothing here needs that
 
@@ -69,20 +76,22 @@ def layers_with_channels(model: Module, channels: int | None = None) -> Iterator
     """
     seen = Seen(channels, _begins_with_images(model, channels))
     for path, module in model.named_modules():
-        if isinstance(module, (Flatten, GlobalAvgPool2d, Linear, *OF_SEQUENCES)):
+        if isinstance(module, (Flatten, Linear, *POOLED, *OF_SEQUENCES)):
             seen.image, seen.flattened = False, seen.flattened or isinstance(module, Flatten)
         if (width := _channels_in(module, seen.image)) is not None:
             seen.channels = width
         yield path, module, replace(seen)
-        if isinstance(module, (Conv2d, ConvTranspose2d)):
-            seen = Seen(module.out_channels, True)
-        elif isinstance(module, (Linear, GlobalAvgPool2d, *OF_SEQUENCES)):
+        if isinstance(module, (Conv2d, ConvTranspose2d, Conv1d)):
+            seen = Seen(module.out_channels, not isinstance(module, Conv1d))
+        elif isinstance(module, (Linear, *POOLED, *OF_SEQUENCES)):
             seen.channels, seen.flattened = 1, False
 
 
 def _begins_with_images(model: Module, channels: int | None) -> bool | None:
     """Whether the model is given images: the first layer that tells decides; a Flatten alone does not."""
     for _, module in model.named_modules():
+        if isinstance(module, OVER_TIME):
+            return False
         if isinstance(module, OF_IMAGES) or (isinstance(module, LayerNorm) and len(module.normalized_shape) == 3):
             return True
         if isinstance(module, Flatten):
@@ -94,7 +103,7 @@ def _begins_with_images(model: Module, channels: int | None) -> bool | None:
 
 def _channels_in(module: Module, image: bool | None) -> int | None:
     """How many channels a module's own settings say that its input has; None for one that does not say."""
-    if isinstance(module, (Conv2d, ConvTranspose2d)):
+    if isinstance(module, (Conv2d, ConvTranspose2d, Conv1d)):
         return module.in_channels
     if isinstance(module, (BatchNorm, InstanceNorm)) and image:
         return module.num_features
@@ -115,6 +124,8 @@ def from_torch_layout(module: Module, array: np.ndarray, channels: int) -> np.nd
     """A parameter of ``module`` as miniframe keeps it, from PyTorch's."""
     if isinstance(module, Conv2d) and array.ndim == 4:  # (out, in, KH, KW) -> (out, KH, KW, in)
         return array.transpose(0, 2, 3, 1)
+    if isinstance(module, Conv1d) and array.ndim == 3:  # (out, in, K) -> (out, K, in)
+        return array.transpose(0, 2, 1)
     if isinstance(module, ConvTranspose2d) and array.ndim == 4:  # (in, out, KH, KW) -> (out, KH, KW, in)
         return array.transpose(1, 2, 3, 0)
     if isinstance(module, LayerNorm) and array.ndim == 3:  # (C, H, W) -> (H, W, C)
@@ -128,6 +139,8 @@ def to_torch_layout(module: Module, array: np.ndarray, channels: int) -> np.ndar
     """A parameter of ``module`` as PyTorch keeps it: the inverse of :func:`from_torch_layout`."""
     if isinstance(module, Conv2d) and array.ndim == 4:
         return array.transpose(0, 3, 1, 2)
+    if isinstance(module, Conv1d) and array.ndim == 3:
+        return array.transpose(0, 2, 1)
     if isinstance(module, ConvTranspose2d) and array.ndim == 4:
         return array.transpose(3, 0, 1, 2)
     if isinstance(module, LayerNorm) and array.ndim == 3:

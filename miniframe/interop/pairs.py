@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import layers as mf
 from ..core.module import Module
+from .over_time import OVER_TIME_FROM_TORCH, OVER_TIME_TO_TORCH
 from .sequences import SEQUENCES_FROM_TORCH, SEQUENCES_TO_TORCH
 
 FLOAT32_EPS = 2.0**-23  # what PyTorch's RMSNorm adds if it is told nothing
@@ -165,6 +166,7 @@ FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "Softmax": _softmax(mf.Softmax),
     "LogSoftmax": _softmax(mf.LogSoftmax),
     **SEQUENCES_FROM_TORCH,
+    **OVER_TIME_FROM_TORCH,
     **{make.__name__: _recurrent(make) for make in (mf.RNN, mf.GRU, mf.LSTM)},
 }
 
@@ -291,5 +293,6 @@ TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.Softmax: _torch_softmax("Softmax"),
     mf.LogSoftmax: _torch_softmax("LogSoftmax"),
     **SEQUENCES_TO_TORCH,
+    **OVER_TIME_TO_TORCH,
     **dict.fromkeys((mf.RNN, mf.GRU, mf.LSTM), _torch_recurrent),
 }

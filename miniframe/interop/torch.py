@@ -29,6 +29,7 @@ from .layouts import (
     paired_names,
     to_torch_layout,
 )
+from .over_time import check_time_axis
 from .pairs import FROM_TORCH, layer_from_torch, layer_to_torch
 from .sequences import unpacked
 from .sharing import share_here, share_there
@@ -60,6 +61,7 @@ def from_torch(module: Any, channels: int | None = None) -> Module:
     if not hasattr(module, "state_dict"):
         raise TypeError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
     model = _layer(module, type(module).__name__, {})
+    check_time_axis(model, "from_torch")
     if channels is None:
         channels = _channels_of(module)
     share_here(model, module)
@@ -185,6 +187,7 @@ def to_torch(model: Module, channels: int | None = None) -> Any:
         import torch
     except ImportError as error:
         raise ImportError("to_torch needs PyTorch: pip install miniframe[torch]") from error
+    check_time_axis(model, "to_torch")
     context = list(layers_with_channels(model, channels))
     _warn_of_colours([(layer, seen) for _, layer, seen in context], "to_torch")
     images = {id(layer): seen.image for _, layer, seen in context}
