@@ -45,6 +45,7 @@ from .layers import (
     Embedding,
     Flatten,
     GatedMLP,
+    GaussianSample,
     GlobalAvgPool1d,
     GlobalAvgPool2d,
     GlobalMaxPool1d,
@@ -76,6 +77,7 @@ from .layers import (
     Tap,
     TransformerBlock,
     Upsample2d,
+    VectorQuantizer,
     ZeroPad2d,
     concatenate,
     initializers,
@@ -118,6 +120,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "TransformerBlock", "MultiHeadAttention", "ScaledDotProductAttention", "GatedMLP", "SwiGLU",
     "PositionEmbedding", "SinePositionEncoding", "RotaryEmbedding",
     "RNN", "GRU", "LSTM", "Conv1d", "MaxPool1d", "AvgPool1d", "GlobalAvgPool1d", "GlobalMaxPool1d",
+    "GaussianSample", "VectorQuantizer",
     "concatenate", "stack", "split", "where", "maximum", "minimum",
     # how they learn
     "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",

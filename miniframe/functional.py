@@ -25,6 +25,7 @@ from .layers.functions import (
     dropout,
     elu,
     flatten,
+    gaussian_sample,
     gelu,
     global_avg_pool1d,
     global_avg_pool2d,
@@ -52,13 +53,13 @@ from .layers.positions import rotary_embedding, sine_position_encoding
 
 __all__ = [
     "abs", "adaptive_avg_pool2d", "add", "astype", "avg_pool1d", "avg_pool2d", "clip", "concatenate", "cos",
-    "divide", "dropout", "elu", "equal", "exp", "flatten", "gelu", "global_avg_pool1d", "global_avg_pool2d",
-    "global_max_pool1d", "greater", "greater_equal", "leaky_relu", "less", "less_equal", "log", "log_softmax",
-    "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "merge_heads", "min", "minimum", "multiply",
-    "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding", "scaled_dot_product_attention",
-    "sigmoid", "silu", "sin", "sine_position_encoding", "softmax", "softplus", "split", "split_heads", "sqrt",
-    "square", "squeeze", "stack", "subtract", "sum", "swiglu", "tanh", "transpose", "unsqueeze", "upsample2d",
-    "where", "zero_pad2d",
+    "divide", "dropout", "elu", "equal", "exp", "flatten", "gaussian_sample", "gelu", "global_avg_pool1d",
+    "global_avg_pool2d", "global_max_pool1d", "greater", "greater_equal", "leaky_relu", "less", "less_equal", "log",
+    "log_softmax", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "merge_heads", "min", "minimum",
+    "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding",
+    "scaled_dot_product_attention", "sigmoid", "silu", "sin", "sine_position_encoding", "softmax", "softplus",
+    "split", "split_heads", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swiglu", "tanh", "transpose",
+    "unsqueeze", "upsample2d", "where", "zero_pad2d",
 ]  # fmt: skip
 
 pad = zero_pad2d

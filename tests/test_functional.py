@@ -56,6 +56,7 @@ CALLS = {
     "Reshape": lambda x: F.reshape(x, -1, 3, 2),
     "Squeeze": lambda x: F.squeeze(x, 1),
     "Unsqueeze": lambda x: F.unsqueeze(x, -1),
+    "GaussianSample": F.gaussian_sample,
     "MaxPool1d": lambda x: F.max_pool1d(x, 2),
     "AvgPool1d": lambda x: F.avg_pool1d(x, 2),
     "GlobalAvgPool1d": F.global_avg_pool1d,

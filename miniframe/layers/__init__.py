@@ -73,6 +73,8 @@ from .resizing import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .resizing import Upsample2d as Upsample2d
 from .resizing import ZeroPad2d as ZeroPad2d
 from .rms_norm import RMSNorm as RMSNorm
+from .sampling import GaussianSample as GaussianSample
+from .sampling import VectorQuantizer as VectorQuantizer
 from .shape import Flatten as Flatten
 from .shape import Reshape as Reshape
 from .shape import Squeeze as Squeeze

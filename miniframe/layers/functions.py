@@ -11,6 +11,7 @@ from ..core.expression import Axis
 from . import activations, arithmetic, over_time, pooling, resizing, shape
 from .dropout import Dropout
 from .elementwise import AsType
+from .sampling import GaussianSample
 from .windows import Pair
 
 
@@ -138,6 +139,15 @@ def global_avg_pool2d(x: Any) -> Any:
     (5, 3)
     """
     return pooling.GlobalAvgPool2d()(x)
+
+
+def gaussian_sample(mean: Any, log_variance: Any, training: bool = True) -> Any:
+    """A number from N(mean, exp(log_variance)) for each element; the mean itself when not training.
+
+    >>> gaussian_sample(mx.array([1.0]), mx.array([0.0]), training=False).tolist()
+    [1.0]
+    """
+    return GaussianSample().train(training)(mean, log_variance)
 
 
 def max_pool1d(x: Any, kernel_size: int, stride: int | None = None, padding: int = 0) -> Any:

@@ -30,6 +30,7 @@ from ..layers import (
     Linear,
     PReLU,
     RMSNorm,
+    VectorQuantizer,
 )
 from ..layers.windows import Window
 
@@ -61,6 +62,7 @@ SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
         "weight": (l.out_channels, *l.window.kernel, l.in_channels), "bias": (l.out_channels,)
     },
     BatchNorm: _features,
+    VectorQuantizer: lambda l: {"weight": (l.num_codes, l.code_dim)},
     LayerNorm: lambda l: {"weight": tuple(l.normalized_shape), "bias": tuple(l.normalized_shape)},
     RMSNorm: lambda l: {"weight": (l.num_features,)},
     **dict.fromkeys((RNN, GRU, LSTM), _recurrent),
