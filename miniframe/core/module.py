@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for the list of verbs at the end of Module
     from ..saving import weights as _weights
     from ..training import evaluation as _evaluate
     from ..training import fit as _fit
+    from ..training import goal as _goal
     from . import parts as _parts
 
 M = TypeVar("M", bound="Module")
@@ -39,8 +40,8 @@ class Module:
 
     Parameters, buffers and inner modules are found by looking at the attributes (also inside lists, tuples and
     dicts), so there is nothing to register and no ``super().__init__()`` to call. Names that start with an
-    underscore are private: nothing in them counts. What is built on modules teaches them more: ``summary``, ``fit``,
-    ``evaluate``, ``predict``, ``save``, ``save_weights``, ``load_weights``, ``export``.
+    underscore are private: nothing in them counts. What is built on modules teaches them more: ``summary``,
+    ``compile``, ``fit``, ``evaluate``, ``predict``, ``save``, ``save_weights``, ``load_weights``, ``export``.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -240,6 +241,7 @@ class Module:
 
     if TYPE_CHECKING:  # taught by the files that define them (see teach.py); here for editors and type checkers
         summary = _summary.summary
+        compile = _goal.compile
         fit = _fit.fit
         evaluate = _evaluate.evaluate
         predict = _evaluate.predict
@@ -252,6 +254,7 @@ class Module:
         export = _export.export
         part = _parts.part
         _evaluation: Any  # the loss and the metrics of the last fit
+        _optimizer: Any  # the optimizer of the last fit, and the name that it was made from
         _last_step: Any  # the training step of the last fit, which the next one may use again
 
 

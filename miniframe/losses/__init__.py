@@ -39,6 +39,12 @@ def get(loss: Any, again: Loss | None = None) -> Loss:
     if isinstance(loss, str) and loss in NAMES:
         new = NAMES[loss]()
         return again if again is not None and _settings(again) == _settings(new) else new
+    if callable(loss) and not isinstance(loss, type):
+        raise TypeError(
+            f"expected a loss, got the function {getattr(loss, '__name__', loss)!r}, whose gradient nobody knows: "
+            "write class MyLoss(mf.Loss) with def each(self, prediction, target), the loss of every element, and "
+            "def derivative(self, prediction, target), its derivative by the prediction"
+        )
     raise ValueError(f"unknown loss {loss!r}; known: {', '.join(NAMES)}, or a Loss such as MSELoss()")
 
 

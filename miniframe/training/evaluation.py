@@ -40,7 +40,7 @@ def evaluate(
 
     Args:
         x, y, sample_weight: data as for ``fit``.
-        loss, metrics: left out, those of the last ``fit``.
+        loss, metrics: left out, those of ``compile`` or the last ``fit``.
         batch_size: samples computed at once.
 
     Returns:
@@ -49,7 +49,7 @@ def evaluate(
     last_loss, last_metrics = model._evaluation
     loss = last_loss if loss is None else loss
     if loss is None:
-        raise ValueError("evaluate: expected a loss, as this model was never fitted: evaluate(x, y, loss=...)")
+        raise ValueError("evaluate: expected a loss, as this model was never fitted or compiled: write loss=...")
     check_batch_size(batch_size, "evaluate")
     loss_function = losses.get(loss)
     measures = metrics_by_name(last_metrics if metrics is None else metrics, loss_function.threshold)

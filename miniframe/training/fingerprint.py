@@ -37,6 +37,7 @@ PASSING: dict[type, set[str]] = {
         "_given_name",
         "_warned",
         "_evaluation",
+        "_optimizer",
         "_last_step",
         "stop_training",
     },

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import losses, optimizers
 from ..backend.distributed import team
 from ..core import random
 from ..core.module import Module
@@ -19,11 +18,11 @@ from ..data.sources import as_data, as_validation, class_weights
 from ..data.streams import StreamData
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
-from . import metrics as metric_names
 from .callbacks import Callback
 from .checkpoints import Checkpoints
 from .chosen_step import chosen_step
 from .evaluation import try_one_sample
+from .goal import goal, with_remedy
 from .guardrails import look_at_fit
 from .history import History
 from .loop import Training
@@ -38,14 +37,14 @@ def fit(
     x: Any,
     y: Any = None,
     *,
-    loss: Loss | str,
-    optimizer: Optimizer | str,
+    loss: Loss | str | None = None,
+    optimizer: Optimizer | str | None = None,
     epochs: int = 1,
     batch_size: int = 32,
     shuffle: bool = True,
     validation_data: Any = None,
     validation_split: float = 0.0,
-    metrics: Sequence[str | Metric] = (),
+    metrics: Sequence[str | Metric] | None = None,
     callbacks: Iterable[Callback] = (),
     verbose: int = 1,
     initial_epoch: int = 0,
@@ -69,8 +68,10 @@ def fit(
             few batches are in memory at a time, and batches of NumPy arrays are fetched on a thread. So are those
             of memory-mapped arrays, ``np.load("x.npy", mmap_mode="r")``, which may be larger than memory.
         y: targets, one for each sample.
-        loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll.
-        optimizer: an Optimizer of this model, or its name.
+        loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll. Left out, like optimizer:
+            what ``compile`` or the last ``fit`` was told; then the metrics are those, too.
+        optimizer: an Optimizer of this model, or its name. Given by the same name again, training goes on with the
+            same optimizer: its moments, its count of steps, its learning rate. ``Adam(model)`` begins anew.
         epochs: the number of the last epoch; with ``initial_epoch`` 0, how many to run.
         batch_size: samples in a step. The last batch of an epoch may be shorter.
         shuffle: whether to draw the samples in a new random order in every epoch.
@@ -102,7 +103,7 @@ def fit(
         epochs, initial_epoch, batch_size, shuffle, validation_split, verbose, 0 if seed is None else seed
     )
     with team().together():
-        loss, optimizer, measures = _goal(model, loss, optimizer, metrics)
+        loss, optimizer, measures = goal(model, loss, optimizer, metrics)
         checkpoints = Checkpoints(checkpoint, keep, resume)
         settings = replace(settings, seed=checkpoints.seed(seed))
         random.seed(settings.seed + team().rank)  # every rank drops out different units of its different samples
@@ -115,17 +116,6 @@ def fit(
         step = chosen_step(model, loss, optimizer, compile, keep_prediction=bool(measures))
         training = Training(step, data, validation, measures, settings, checkpoints, callbacks)
         return training.run()
-
-
-def _goal(model: Module, loss: Any, optimizer: Any, metrics: Any) -> tuple[Loss, Optimizer, dict[str, Metric]]:
-    """What is made small, by whom, and what is measured; ``evaluate`` will ask for the same."""
-    loss = losses.get(loss, again=model._evaluation[0])
-    optimizer = optimizers.get(optimizer, model)
-    if not {id(p) for p in optimizer.parameters} & {id(p) for p in model.parameters()}:
-        raise ValueError("fit: the optimizer holds none of the model's parameters; make it from this model")
-    measures = metric_names.get(metrics, loss.threshold)
-    model._evaluation = (loss, [metrics] if isinstance(metrics, str) else list(metrics))
-    return loss, optimizer, measures
 
 
 def _data(
@@ -162,4 +152,4 @@ def _try(model: Module, loss: Loss, data: Data, validation: Data | None, setting
     )  # fmt: skip
 
 
-teach(Module, fit)
+teach(Module, with_remedy(fit))

@@ -1,0 +1,106 @@
+"""What a training makes small, by whom, and what it measures: said once with ``compile``, or each time to ``fit``."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import losses, optimizers
+from ..core.module import Module
+from ..core.teach import teach
+from ..losses.base import Loss
+from ..optimizers.base import Optimizer
+from . import metrics as metric_names
+from .metrics import Metric
+
+
+def compile(
+    model: Module, optimizer: Optimizer | str, loss: Loss | str, metrics: Sequence[str | Metric] = ()
+) -> Module:
+    """Say once how the model is trained, as in Keras; then ``fit(x, y)`` and ``evaluate(x, y)`` need neither.
+
+    What ``fit`` is told still goes first. A file of the model does not hold these words: after ``load``, compile again.
+    Compiling again begins anew: an optimizer given by its name has forgotten its moments.
+
+    Args:
+        optimizer, loss, metrics: as for ``fit``.
+
+    Returns:
+        The model.
+
+    >>> from miniframe import Linear
+    >>> model = Linear(2, 1).compile(optimizer="adam", loss="mse", metrics=["mae"])
+    >>> history = model.fit([[0.0, 1.0], [1.0, 0.0]], [[1.0], [0.0]], verbose=0)
+    >>> list(history.history), list(model.evaluate([[0.0, 1.0]], [[1.0]]))
+    (['loss', 'mae'], ['loss', 'mae'])
+    """
+    found = losses.get(loss)
+    metric_names.get(metrics, found.threshold)
+    made = optimizers.get(optimizer, model)
+    model._optimizer = (optimizer, None) if isinstance(optimizer, str) else (None, made)
+    model._evaluation = found, _listed(metrics)
+    return model
+
+
+def goal(model: Module, loss: Any, optimizer: Any, metrics: Any) -> tuple[Loss, Optimizer, dict[str, Metric]]:
+    """What is made small, by whom, and what is measured: what was said now or, left out, the last time."""
+    last_loss, last_metrics = model._evaluation
+    if loss is None and last_loss is None:
+        raise ValueError('fit: expected a loss, such as fit(x, y, loss="mse", optimizer="adam"), or compile first')
+    if metrics is None:
+        metrics = last_metrics if loss is None else ()
+    metrics = _listed(metrics)
+    loss = losses.get(last_loss if loss is None else loss, again=last_loss)
+    measures = metric_names.get(metrics, loss.threshold)
+    optimizer = _optimizer(model, optimizer)
+    model._evaluation = loss, metrics
+    return loss, optimizer, measures
+
+
+def _listed(metrics: Any) -> list[Any]:
+    return [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
+
+
+def _optimizer(model: Module, wanted: Any) -> Optimizer:
+    """The optimizer; one that was made from the same name for the same parameters goes on with what it knows."""
+    name, last = model._optimizer
+    if wanted is None:
+        wanted = last if name is None else name
+    if wanted is None:
+        raise ValueError(
+            'fit: expected an optimizer, such as fit(x, y, loss="mse", optimizer="adam"), or compile first'
+        )
+    same = last is not None and list(map(id, last.parameters)) == list(map(id, model.parameters()))
+    made: Optimizer = last if same and isinstance(wanted, str) and wanted == name else optimizers.get(wanted, model)
+    if not {id(p) for p in made.parameters} & {id(p) for p in model.parameters()}:
+        raise ValueError("fit: the optimizer holds none of the model's parameters; make it from this model")
+    model._optimizer = wanted if isinstance(wanted, str) else None, made
+    return made
+
+
+def with_remedy(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The verb, saying what to write instead of an argument that it does not know."""
+    known = inspect.signature(verb).parameters
+
+    @functools.wraps(verb)
+    def careful(*given: Any, **options: Any) -> Any:
+        for name in options:
+            if name in known:
+                continue
+            if name in ("learning_rate", "lr"):
+                raise TypeError(
+                    f"{verb.__name__}: {name} belongs to the optimizer; write optimizer=Adam(model, lr=0.001)"
+                )
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; see help(model.{verb.__name__})"
+            raise TypeError(f"{verb.__name__}: unknown argument {name!r}{hint}")
+        return verb(*given, **options)
+
+    return careful
+
+
+# _optimizer: the name that the optimizer was made from, or None, and the optimizer of the last fit
+teach(Module, compile, _optimizer=(None, None))
