@@ -20,7 +20,7 @@ from ..data.streams import StreamData
 from ..graph.passes import Pass
 from ..losses.base import Loss
 from .history import Mean, joined
-from .metrics import Metric, measure
+from .metrics import Metric, measure, totals
 from .metrics import get as metrics_by_name
 
 BATCH = 1024  # samples computed at once, unless asked otherwise
@@ -82,14 +82,16 @@ def scores(
 ) -> dict[str, float]:
     """The mean loss and metrics; given the ranks, each computes its rows of every batch."""
     ranks = ranks or Team(None)
-    means = {name: Mean() for name in ("loss", *measures)}
+    means: dict[str, Any] = {"loss": Mean(), **totals(measures)}
     summed = loss.reduction == "sum"
     with evaluating(model):
         for batch in data.epoch(batch_size):
             rows, count = ranks.part(batch)
-            if count == 0:
-                continue
             prediction = model(*as_tuple(rows[0]))
+            if count == 0:  # a rank without rows, which still has to know the form of what is added up
+                for name, metric in measures.items():
+                    means[name].add(measure(name, metric, prediction, rows[1]), 0)
+                continue
             value = loss(prediction, *rows[1:])
             if not isinstance(data, ArrayData):  # of which all targets have been looked at
                 loss.check_values(prediction, rows[1])

@@ -77,8 +77,8 @@ def fit(
         shuffle: whether to draw the samples in a new random order in every epoch.
         validation_data: (x, y), (x, y, sample_weight), or an iterable of batches, evaluated after every epoch.
         validation_split: the fraction of the samples to hold out for validation instead, drawn at random.
-        metrics: names (accuracy, error_rate, mae, mse) or functions of (prediction, target). In training they
-            are measured on each batch before its step, as in Keras.
+        metrics: names (accuracy, error_rate, top_5, precision, recall, f1, mae, mse, r2, perplexity) or functions of
+            (prediction, target). In training they are measured on each batch before its step, as in Keras.
         callbacks: see :class:`miniframe.Callback`.
         verbose: 0 silent, 1 a progress bar (in a log file, some twenty lines), 2 a line for every epoch.
         initial_epoch: where to start counting, to continue an earlier training.

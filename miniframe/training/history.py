@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from ..backend.distributed import Team
 from ..core.arrays import number
@@ -48,24 +51,67 @@ class Mean:
         if len(self._waiting) >= WAITING:
             self.sums()
 
-    def sums(self) -> tuple[float, float]:
+    def sums(self) -> list[float]:
         """(the total over the samples so far, how many they were)."""
         for mean, weight in self._waiting:
             samples = number(weight)
             self._total += number(mean) * samples
             self._samples += samples
         self._waiting.clear()
-        return self._total, self._samples
+        return [self._total, self._samples]
 
     def value(self) -> float:
         """The mean so far; NaN before the first."""
-        total, samples = self.sums()
+        return self.value_of(self.sums())
+
+    def value_of(self, sums: list[float]) -> float:
+        """The mean, from the sums of all ranks."""
+        total, samples = sums
         return total / samples if samples else float("nan")
 
 
-def joined(means: dict[str, Mean], ranks: Team) -> dict[str, float]:
-    """The values of means that every rank has made over its own samples."""
-    if ranks.size == 1:
-        return {name: mean.value() for name, mean in means.items()}
-    sums = ranks.total([part for mean in means.values() for part in mean.sums()])
-    return {name: total / samples for name, total, samples in zip(means, sums[::2], sums[1::2])}
+class Sums:
+    """Sums over the batches of what a Tally needs to know, read only when they are asked for.
+
+    Args:
+        tally: with ``terms`` and ``result``.
+    """
+
+    def __init__(self, tally: Any) -> None:
+        self.tally = tally
+        self._total: np.ndarray | None = None
+        self._waiting: list[Any] = []
+
+    def add(self, parts: Any, samples: float) -> None:
+        """Note the parts of a batch; those of no samples, on a rank without rows, count nothing."""
+        if samples:
+            self._waiting.append(parts)
+        elif self._total is None:
+            self._total = self.tally.terms(np.array(parts, dtype=np.float64)) * 0
+        if len(self._waiting) >= WAITING:
+            self.sums()
+
+    def sums(self) -> list[float]:
+        """The sums so far, in a row."""
+        for parts in self._waiting:
+            terms = self.tally.terms(np.array(parts, dtype=np.float64))
+            self._total = terms if self._total is None else self._total + terms
+        self._waiting.clear()
+        return [] if self._total is None else self._total.ravel().tolist()
+
+    def value(self) -> float:
+        """The metric so far; NaN before the first batch."""
+        return self.value_of(self.sums())
+
+    def value_of(self, sums: list[float]) -> float:
+        """The metric, from the sums of all ranks."""
+        if self._total is None:
+            return float("nan")
+        return float(self.tally.result(np.array(sums, dtype=np.float64).reshape(self._total.shape)))
+
+
+def joined(means: Mapping[str, Mean | Sums], ranks: Team) -> dict[str, float]:
+    """The values of means, and of other sums, that every rank has made over its own samples."""
+    own = {name: mean.sums() for name, mean in means.items()}
+    everyones = iter(ranks.total([part for sums in own.values() for part in sums]))
+    return {name: mean.value_of([next(everyones) for _ in own[name]]) for name, mean in means.items()}

@@ -23,7 +23,7 @@ from .fingerprint import users
 from .finite import NonFiniteError, Watch
 from .history import History, Mean, joined
 from .interrupts import interrupt_requests
-from .metrics import Metric, measure
+from .metrics import Metric, measure, totals
 from .progress import Progress
 from .settings import Settings
 from .step import Step
@@ -161,8 +161,7 @@ class Training:
 
         Small models take 0.1 ms for a step, so what happens for every batch is kept to what somebody asked for.
         """
-        means = {name: Mean() for name in ("loss", *self.measures)}
-        loss = means["loss"]
+        loss, means = Mean(), totals(self.measures)
         model, ranks = self.step.model, team()
         summed = self.step.loss.reduction == "sum"
         begins, ends = self.hooks.wants("on_batch_begin"), self.hooks.wants("on_batch_end")
@@ -188,14 +187,17 @@ class Training:
                 break
         self.watch.look()
         self.progress.update(epoch, done - shown)
-        return {"loss": means.pop("loss").value(), **joined(means, ranks)}
+        return {"loss": loss.value(), **joined(means, ranks)}
 
     # ---------------------------------------------------------------- one batch
 
     def batch_end(self, index: int, loss: Any, measured: dict[str, Any], count: int) -> None:
         """Wait for the batch and call ``on_batch_end`` with its numbers."""
         self.watch.look()
-        scores_now = joined({name: Mean(score, count) for name, score in measured.items()}, team())
+        sums = totals(self.measures)
+        for name, score in measured.items():
+            sums[name].add(score, count)
+        scores_now = joined(sums, team())
         self.hooks.call("on_batch_end", index, {"loss": number(loss), **scores_now})
 
     def measure(self, prediction: Any, batch: Batch) -> tuple[dict[str, Any], int]:

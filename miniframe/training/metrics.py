@@ -1,16 +1,21 @@
 """Metrics: numbers that tell people how good a model is. A metric is a function of (prediction, target).
 
-It returns one number for each sample, or one number, the mean over the batch.
+It returns one number for each sample, or one number, the mean over the batch. All others are tallies.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
 
 from ..core.sums import mean
+from .history import Mean, Sums
+from .tallies import Tally as Tally
+from .tallies import f1, perplexity, precision, r2, recall
 
 Metric = Callable[..., Any]
 
@@ -47,7 +52,36 @@ def mse(prediction: mx.array, target: mx.array) -> mx.array:
     return mean(mx.square(prediction - target))
 
 
-NAMES: dict[str, Metric] = {"accuracy": accuracy, "error_rate": error_rate, "mae": mae, "mse": mse}
+def top_k(prediction: mx.array, target: mx.array, k: int = 5) -> mx.array:
+    """1 for each sample whose class is among the k with the largest predictions, else 0.
+
+    By name: "top_5", "top_3" and so on. Of equal predictions, those of later classes count as larger, as in
+    scikit-learn's ``top_k_accuracy_score``; NaN is larger than all.
+
+    >>> top_k(mx.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), mx.array([1, 2]), k=2).tolist()
+    [1.0, 0.0]
+    """
+    if prediction.ndim < 2 or k < 1:
+        raise ValueError(f"top_k: expected predictions (N, classes) and k >= 1, got {prediction.shape} and {k}")
+    labels = target if target.ndim < prediction.ndim else mx.argmax(target, axis=-1)
+    own = mx.take_along_axis(prediction, labels[..., None].astype(mx.int32), axis=-1)
+    places = mx.arange(prediction.shape[-1])
+    behind = mx.where(places < labels[..., None], prediction <= own, prediction < own) | (places == labels[..., None])
+    return ((~behind).sum(axis=-1) < k).astype(mx.float32)
+
+
+NAMES: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "error_rate": error_rate,
+    "mae": mae,
+    "mse": mse,
+    "precision": precision,
+    "recall": recall,
+    "f1": f1,
+    "r2": r2,
+    "perplexity": perplexity,
+}
+TOP = re.compile(r"top_([1-9][0-9]*)")
 
 
 def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[str, Metric]:
@@ -62,11 +96,16 @@ def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[
     for metric in metrics or ():
         if isinstance(metric, str) and metric in NAMES:
             name, function = metric, NAMES[metric]
+        elif isinstance(metric, str) and (match := TOP.fullmatch(metric)):
+            name, function = metric, partial(top_k, k=int(match.group(1)))
+        elif isinstance(metric, type) and issubclass(metric, Tally):
+            raise TypeError(f"expected a metric, got the class {metric.__name__}; write {metric.__name__}()")
         elif callable(metric):
             name, function = getattr(metric, "__name__", type(metric).__name__), metric
+            name = next((known for known, one in NAMES.items() if one is metric), name)
         else:
             raise ValueError(
-                f"unknown metric {metric!r}; known: {', '.join(NAMES)}, or a function of (prediction, target)"
+                f"unknown metric {metric!r}; known: {', '.join(NAMES)}, top_5, or a function of (prediction, target)"
             )
         if name == "loss":
             raise ValueError("metric 'loss': that name is the loss's own; give the function another name")
@@ -74,7 +113,7 @@ def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[
             raise ValueError(f"metric {name!r} is given twice")
         if function in (accuracy, error_rate):
             function = _with_threshold(function, threshold)
-        found[name] = function
+        found[name] = function.with_threshold(threshold) if isinstance(function, Tally) else function
     return found
 
 
@@ -82,8 +121,15 @@ def _with_threshold(metric: Metric, threshold: float) -> Metric:
     return lambda prediction, target: metric(prediction, target, threshold)
 
 
+def totals(measures: dict[str, Metric]) -> dict[str, Mean | Sums]:
+    """What the measurements of every batch are added to."""
+    return {name: Sums(metric) if isinstance(metric, Tally) else Mean() for name, metric in measures.items()}
+
+
 def measure(name: str, metric: Metric, prediction: Any, target: mx.array) -> Any:
-    """The mean of a metric over a batch, as a single number or an array that holds one."""
+    """The mean of a metric over a batch, as a single number or an array that holds one; of a Tally, its parts."""
+    if isinstance(metric, Tally):
+        return metric.parts(prediction, target)
     value = metric(prediction, target)
     if isinstance(value, mx.array) and value.ndim:
         value = mean(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import mlx.core as mx
@@ -12,6 +13,7 @@ from ..backend.distributed import rank
 from .callbacks import Callback, Logs
 
 MODES = ("auto", "min", "max")
+LARGER = re.compile(r"(acc|accuracy|(^|_)(precision|recall|f1|r2|top_\d+))$")  # what is better when it is larger
 
 
 class Monitor(Callback):
@@ -19,7 +21,8 @@ class Monitor(Callback):
 
     Args:
         monitor: the name of the number in the logs.
-        mode: "min" if smaller is better, "max" if larger, "auto" to take "max" for accuracies.
+        mode: "min" if smaller is better, "max" if larger, "auto" to take "max" for accuracies
+            and other scores: precision, recall, f1, r2, top_5.
         min_delta: changes of at most this much do not count.
         verbose: 1 prints a line when something happens.
     """
@@ -29,7 +32,7 @@ class Monitor(Callback):
             raise ValueError(f"{type(self).__name__}: expected mode to be one of {', '.join(MODES)}, got {mode!r}")
         self.monitor, self.verbose = monitor, verbose
         self.min_delta = abs(min_delta)
-        self.sign = 1.0 if mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "acc"))) else -1.0
+        self.sign = 1.0 if mode == "max" or (mode == "auto" and LARGER.search(monitor)) else -1.0
         self.best = -math.inf * self.sign
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
