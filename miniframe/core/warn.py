@@ -6,10 +6,22 @@ of these looks at itself: a loss at its first few predictions, an optimizer at t
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from typing import Any
 
 from ..backend.distributed import rank
+
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+def users_line() -> int:
+    """The ``stacklevel`` at which a warning of the function that asks points at the user's line, not one of ours."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and os.path.abspath(frame.f_code.co_filename).startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class GuardrailWarning(UserWarning):
@@ -21,4 +33,4 @@ def warn_once(owner: Any, kind: str, words: str) -> None:
     warned: set[str] = vars(owner).setdefault("_warned", set())
     if kind not in warned and rank() == 0:
         warned.add(kind)
-        warnings.warn(words, GuardrailWarning, stacklevel=3)
+        warnings.warn(words, GuardrailWarning, stacklevel=users_line())

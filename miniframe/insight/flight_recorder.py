@@ -17,6 +17,7 @@ import numpy as np
 
 from ..backend.distributed import rank
 from ..core.arrays import number
+from ..core.warn import users_line
 from ..data.arrays import ArrayData
 from ..data.batch import Batch
 from ..training.callbacks import Callback, Logs
@@ -168,7 +169,7 @@ class FlightRecorder(Callback):
         if found.kind.startswith("rate") or (before is not None and before.kind == found.kind):
             self.findings.append(found)
             if rank() == 0:
-                warnings.warn(str(found), RecorderWarning, stacklevel=2)
+                warnings.warn(str(found), RecorderWarning, stacklevel=users_line())
 
     # ---------------------------------------------------------------- what was seen
 

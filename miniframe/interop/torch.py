@@ -14,6 +14,7 @@ import numpy as np
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..core.sequential import Sequential
+from ..core.warn import users_line
 from ..layers import BatchNorm
 from ..saving.files import load_arrays
 from ..saving.weights import WeightsReport, put_weights
@@ -220,7 +221,7 @@ def _warn_of_colours(layers: Iterable[tuple[Module, Seen]], where: str) -> None:
             warnings.warn(
                 f"{where}: {layer.title()} sees flattened images, and nothing tells how many channels they have; 1 is "
                 f"taken, which is wrong for colour images: give channels={COLOURS}, or channels=1 if that is right",
-                stacklevel=3,
+                stacklevel=users_line(),
             )
             return
 

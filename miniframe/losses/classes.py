@@ -19,10 +19,12 @@ class _ClassLoss(Loss):
         if prediction.ndim < 2:
             raise self.wrong("a prediction (batch, classes)", prediction)
         if is_floating(target):
-            if target.shape == prediction.shape[:-1]:
+            column = prediction.shape[-1] > 1 and target.shape == (*prediction.shape[:-1], 1)
+            if target.shape == prediction.shape[:-1] or column:
+                dtype = str(target.dtype).split(".")[-1]
                 raise ValueError(
-                    f"{type(self).__name__}: expected class numbers as integers, got {target.dtype} of shape "
-                    f"{target.shape}; use y.astype(int)"
+                    f"{type(self).__name__}: expected class numbers as integers, got {dtype} of shape {target.shape}; "
+                    f"use {'y.reshape(-1)' if column else 'y'}.astype(int), in MLX astype(mx.int32)"
                 )
             super().check(prediction, target)
         elif target.shape != prediction.shape[:-1]:

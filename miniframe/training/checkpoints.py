@@ -14,6 +14,7 @@ import mlx.core as mx
 from ..backend.distributed import team
 from ..core import random
 from ..core.module import Module
+from ..core.warn import users_line
 from ..data.arrays import draw_seed
 from ..optimizers.base import Optimizer
 from ..saving.description import describe, plain_data, rebuild
@@ -202,7 +203,8 @@ class Checkpoints:
                 continue
             if damaged and team().rank == 0:
                 epochs = snapshot.epoch + 1
-                warnings.warn(f"fit: {'; '.join(damaged)}. Going on from {path}, after epoch {epochs}", stacklevel=4)
+                words = f"fit: {'; '.join(damaged)}. Going on from {path}, after epoch {epochs}"
+                warnings.warn(words, stacklevel=users_line())
             return snapshot
         if damaged:
             raise ValueError(f"fit: none of the checkpoints in {self.folder} can be read: {'; '.join(damaged)}")

@@ -111,13 +111,27 @@ def try_one_sample(model: Module, loss: Loss, data: ArrayData | StreamData) -> N
     if not isinstance(data, ArrayData):
         return
     x, y, *weight = data.first(1)
-    with evaluating(model):
-        prediction = model(*as_tuple(x))
-        loss(prediction, y, *weight)
+    try:
+        with evaluating(model):
+            prediction = model(*as_tuple(x))
+            loss(prediction, y, *weight)
+    except ValueError as error:
+        raise _with_users_shapes(model, loss, data, error) from None
     loss.check_values(prediction, data.arrays["y"])
     inputs = [array for name, array in data.arrays.items() if name.startswith("x")]
     if not all(is_floating(array) for array in inputs):
         _check_integers(model, x, inputs)
+
+
+def _with_users_shapes(model: Module, loss: Loss, data: ArrayData, error: ValueError) -> ValueError:
+    """The error that one sample met, as all samples meet it: it names their shapes, which are those the user knows."""
+    x, y, *weight = data.first(len(data))
+    try:
+        with evaluating(model):
+            loss.forward(model(*as_tuple(x)), y, *weight)
+    except ValueError as found:
+        return found
+    return error
 
 
 def _check_integers(model: Module, sample: Any, inputs: list[mx.array]) -> None:

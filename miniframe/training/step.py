@@ -17,6 +17,7 @@ from ..core import random
 from ..core.arrays import as_tuple
 from ..core.cells import EMPTY, put_values, values_of
 from ..core.module import Module
+from ..core.warn import users_line
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
 from .fingerprint import Fingerprint
@@ -220,7 +221,7 @@ class Step:
         """Go on uncompiled, after one warning, and as if nothing had been tried."""
         warnings.warn(
             f"fit: the step cannot be compiled and runs slower: {reason}. compile=False says that this is intended",
-            stacklevel=8,
+            stacklevel=users_line(),
         )
         if self._trial is not None:
             self._trial.copies.restore()

@@ -3,6 +3,8 @@
 import copy
 import warnings
 
+import mlx.core as mx
+import numpy as np
 import pytest
 
 import miniframe as mf
@@ -34,3 +36,25 @@ def test_a_copy_has_heard_what_the_original_has_heard():
 def test_the_warning_is_a_category_of_its_own():
     with pytest.warns(mf.GuardrailWarning, match="^mind this$"):
         warn_once(mf.Tanh(), "a", "mind this")
+
+
+def lines_of_warnings(run):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run()
+    return {(w.filename, w.lineno) for w in caught}
+
+
+def test_warnings_point_at_the_users_line():
+    """However deep in the package the mistake is noticed."""
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(6, 2)
+    logits = mf.Linear(2, 3)
+    soft = mf.Sequential(mf.Linear(2, 3), mf.Softmax())
+    runs = [
+        lambda: mf.BCELoss()(logits(mx.array(x * 10)), mx.zeros((6, 3))),
+        lambda: soft.fit(x, np.array([0, 1, 2] * 2), loss="cross_entropy", optimizer="sgd", verbose=0),
+        lambda: soft.evaluate(x, np.array([0, 1, 2] * 2), loss=mf.CrossEntropyLoss()),
+    ]
+    for run in runs:
+        found = lines_of_warnings(run)
+        assert found == {(__file__, run.__code__.co_firstlineno)}, found

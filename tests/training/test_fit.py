@@ -290,8 +290,11 @@ def test_a_model_that_looks_at_values_runs_uncompiled_after_one_warning():
         ({"class_weight": {0: 1.0}, "sample_weight": np.ones(130)}, "no sample_weight beside it"),
         ({"class_weight": {7: 2.0}}, "no sample has class 7"),
         ({"y": None}, "expected targets y beside the inputs x"),
-        ({"x": X[:, :1]}, r"Linear\(2 -> 8\): expected input \(batch, 2\), got \(1, 1\)"),
-        ({"y": Y[:, 0]}, r"MSELoss: expected a target of the prediction's shape \(1, 2\), got \(1,\)"),
+        ({"x": X[:, :1]}, r"Linear\(2 -> 8\): expected input \(batch, 2\), got \(130, 1\)"),
+        (
+            {"y": Y[:, 0]},
+            r"MSELoss: expected a target of the prediction's shape \(130, 2\), got \(130,\); for class",
+        ),
         ({"x": [[1.0, 2.0], [3.0]]}, "a rectangular list"),
         ({"loss": "cross_entropy", "y": Y.argmax(1) + 1}, "class labels in 0..1, got 1..2"),
         ({"x": [], "y": None}, "the iterable gave no batches"),
@@ -333,3 +336,20 @@ def test_callbacks_must_be_callbacks_with_known_hooks():
         train(callbacks=[Misspelt()])
     with pytest.raises(TypeError, match=r"expected Callback objects, got .*; write Record\(\)"):
         train(callbacks=[Record])
+
+
+@pytest.mark.parametrize(
+    "y, words",
+    [
+        (np.zeros(7), r"got float32 of shape \(7,\); use y.astype\(int\), in MLX astype\(mx.int32\)"),
+        (np.zeros((7, 1)), r"got float32 of shape \(7, 1\); use y.reshape\(-1\).astype\(int\)"),
+        (np.zeros((7, 1), int), r"integer targets of shape \(7,\) for predictions \(7, 3\), got \(7, 1\); use y.resh"),
+        (np.zeros((7, 4)), r"a target of the prediction's shape \(7, 3\), got \(7, 4\)"),
+    ],
+)
+def test_unsuitable_labels_are_explained_with_the_users_own_shapes(y, words):
+    model = mf.Linear(2, 3)
+    for ask in (model.fit, model.evaluate):
+        options = {"optimizer": "sgd", "verbose": 0} if ask == model.fit else {}
+        with pytest.raises(ValueError, match=f"CrossEntropyLoss: expected .*{words}"):
+            ask(np.ones((7, 2)), y, loss="cross_entropy", **options)
