@@ -22,6 +22,8 @@ class Sequential(Module):
     Args:
         layers: the modules, or one dict from name to module; nesting is fine. Without names they are "0", "1", ....
 
+    A subclass with a forward of its own composes, like any module: its backward is the calls it makes, last to first.
+
     Index by position, name or slice (a slice shares its layers): ``model[0]``, ``model["conv1"]``, ``model[:2]``.
 
     >>> from miniframe import Linear, ReLU
@@ -37,6 +39,11 @@ class Sequential(Module):
 
     flattens = True
     samples_apart = True  # if its layers are
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls) and "backward" not in vars(cls):  # the row's backward is not that of another forward
+            cls.backward = Module.backward  # type: ignore[method-assign]
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         named: dict[str, Any] = {}

@@ -35,9 +35,9 @@ class Graph(Module):
         inputs: an Input, or a list of them.
         outputs: a node that depends on them, or a list of nodes.
 
-    ``graph.nodes`` is the flat list in execution order, ``graph["name"]`` a node, whose ``value`` and ``grad`` are
-    those of the latest forward and backward. Names are those given with ``named``, the path of the layer inside a
-    named model ("encoder.0"), or else the class's name.
+    ``graph.nodes`` is the flat list in execution order, ``graph["name"]`` a node and ``graph[0]`` that of a layer call,
+    whose ``value`` and ``grad`` are those of the latest forward and backward. Names are those given with ``named``, the
+    path of the layer inside a named model ("encoder.0"), or else the class's name.
 
     Called with one array for each input; several outputs come as a tuple. ``backward`` then takes a tuple of
     gradients, and returns one for each input (a single array for a single input).
@@ -60,6 +60,14 @@ class Graph(Module):
 
     _pass: Any = EMPTY  # (value, what backward needs) for every node, in the latest forward
     _program: list[tuple[Node, list[int] | None]] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls) and "backward" not in vars(cls):
+            raise TypeError(
+                f"{cls.__name__}: Graph's backward is not that of another forward; "
+                "keep the graph in a Module, self.graph = graph, and call it there"
+            )
 
     def __init__(self, inputs: Nodes, outputs: Nodes) -> None:
         self.names: dict[str, Node] = {}  # first, so that a deep copy meets every node after its inputs
@@ -91,7 +99,18 @@ class Graph(Module):
         """Inputs, constants and layer calls in execution order."""
         return list(self.names.values())
 
-    def __getitem__(self, name: str) -> Node:
+    def name_of(self, key: int | str) -> str:
+        """The name of the layer call at a position, inputs and constants not counted; or the name itself."""
+        if not isinstance(key, int):
+            return key
+        given = {node.index for node in self.inputs}
+        calls = [name for name, node in self.names.items() if node.module is not None and node.index not in given]
+        if not -len(calls) <= key < len(calls):
+            raise IndexError(f"Graph: no layer {key}; it has {len(calls)}: {', '.join(calls[:20])}")
+        return calls[key]
+
+    def __getitem__(self, name: int | str) -> Node:
+        name = self.name_of(name)
         if name in self.names:
             return self.names[name]
         module = dict(self.named_modules()).get(name)

@@ -9,16 +9,18 @@ from ..core.teach import teach
 from .graph import Graph
 
 
-def insert(graph: Graph, after: str, layer: Module, name: str | None = None) -> Graph:
+def insert(graph: Graph, after: int | str, layer: Module, name: str | None = None) -> Graph:
     """Put a layer with one input and output, such as a Tap, behind the named node; returns the graph.
 
     Args:
-        after: the name of a layer call or an input; everything that used its value now uses the layer's output.
+        after: the name of a layer call or an input, or the position of a call; everything that used its value now
+            uses the layer's output.
         layer: the module.
         name: of the new layer; by default that of its class, with a number where it is taken.
     """
     if not isinstance(layer, Module):
         raise TypeError(f"Graph: expected a module to insert, got {layer!r}")
+    after = graph.name_of(after)
     name = free_name(layer, graph.names) if name is None else name
     if name in graph.names:
         raise ValueError(f"Graph: there is already a node named {name!r}")
@@ -40,8 +42,9 @@ def insert(graph: Graph, after: str, layer: Module, name: str | None = None) -> 
     return graph
 
 
-def remove(graph: Graph, name: str) -> Module:
-    """Take out the named layer, which must have one input and one output, and return it."""
+def remove(graph: Graph, name: int | str) -> Module:
+    """Take out the layer with this name or position, which must have one input and one output, and return it."""
+    name = graph.name_of(name)
     node = graph[name]
     if node.module is None or name not in graph.layers:
         raise ValueError(f"Graph: cannot remove {name!r}: it is no layer of the graph itself")

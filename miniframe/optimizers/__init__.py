@@ -28,6 +28,8 @@ def get(optimizer: Any, model: Module) -> Optimizer:
         return optimizer
     if isinstance(optimizer, str) and optimizer in NAMES:
         return SGD(model, lr=0.01) if optimizer == "sgd" else NAMES[optimizer](model)  # type: ignore[call-arg]
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        raise TypeError(f"expected an optimizer, got the class {optimizer.__name__}; write {optimizer.__name__}(model)")
     raise ValueError(
         f"unknown optimizer {optimizer!r}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
     )

@@ -13,7 +13,7 @@ import mlx.core as mx
 
 from ..core.cells import Buffer
 from ..core.warn import warn_once
-from .groups import Group, Parameters, Scalar, Schedule, at_least_0, make_groups
+from .groups import Group, Parameters, Scalar, Schedule, at_least_0, explain_arguments, make_groups
 
 
 class Optimizer:
@@ -38,6 +38,10 @@ class Optimizer:
     >>> Adam([{"params": model[0], "lr": 1e-4}, {"params": model[1]}], lr=1e-2, clip_norm=1.0)
     Adam(4 parameters, lr=0.0001 and 0.01)
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        explain_arguments(cls)
 
     def __init__(
         self,
@@ -77,6 +81,11 @@ class Optimizer:
     def update(self, grad: mx.array, value: mx.array, lr: mx.array, *state: mx.array) -> tuple[mx.array, ...]:
         """The rule: the new value and the new state arrays, from the gradient and the old ones."""
         raise NotImplementedError(f"{type(self).__name__} has no update: define update(self, grad, value, lr, *state)")
+
+    def fit_state(self) -> None:
+        """Give every parameter the state that the settings need by now: a momentum that was 0 needs its velocity."""
+        for slots, parameter in zip(self.state, self.parameters):
+            slots += [Buffer(array) for array in self.new_state(parameter.value)[len(slots) :]]
 
     def scalars(self) -> Iterator[Scalar]:
         """The cells that ``advance`` sets."""
@@ -158,6 +167,7 @@ class Optimizer:
         """One update of all parameters from their gradients."""
         if all(parameter.grad is None for parameter in self.parameters):
             raise RuntimeError(f"{type(self).__name__}: no parameter has a gradient; call backward before step")
+        self.fit_state()
         self.advance()
         self.apply()
         for parameter in self.parameters:

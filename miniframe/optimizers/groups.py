@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -69,8 +71,35 @@ def at_least_0(name: str, **options: float) -> None:
             raise ValueError(f"{name}: expected {option} >= 0, got {number}")
 
 
+def explain_arguments(cls: type) -> None:
+    """Let an optimizer say what to write where its arguments miss the model, or the learning rate by its name here."""
+    if "__init__" not in vars(cls):
+        return
+    plain = vars(cls)["__init__"]
+    signature = inspect.signature(plain)
+
+    @functools.wraps(plain)
+    def __init__(self: Any, *given: Any, **options: Any) -> None:
+        name = type(self).__name__
+        if "learning_rate" in options and "learning_rate" not in signature.parameters:
+            raise TypeError(f"{name}: learning_rate is called lr here; {_remedy(name)}")
+        try:
+            signature.bind(self, *given, **options)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}; {_remedy(name)}") from None
+        plain(self, *given, **options)
+
+    cls.__init__ = __init__  # type: ignore[misc]
+
+
+def _remedy(name: str) -> str:
+    return f"write {name}(model, lr=0.01)"
+
+
 def make_groups(model: Parameters, lr: float | Schedule, weight_decay: float, name: str) -> list[Group]:
     """The groups that a user described, each parameter in exactly one."""
+    if not isinstance(model, (Module, Iterable)):
+        raise TypeError(f"{name}: expected a model, whose parameters it will change, got {model!r}; {_remedy(name)}")
     items: list[Any] = [model] if isinstance(model, Module) else list(model)
     if not any(isinstance(item, Mapping) for item in items):
         items = [{"params": model if isinstance(model, Module) else items}]

@@ -63,7 +63,7 @@ class SGD(Optimizer):
         return [mx.zeros_like(value)] if self.momentum else []
 
     def update(self, grad: mx.array, value: mx.array, lr: mx.array, *state: mx.array) -> tuple[mx.array, ...]:
-        if not self.momentum:
+        if not state:
             return (value - lr * grad,)
         (velocity,) = state
         velocity = self.momentum * velocity + grad

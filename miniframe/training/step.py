@@ -98,6 +98,7 @@ class Step:
 
     def renew(self) -> None:
         """Collect the cells as they are now, and have the next call trace anew."""
+        self.optimizer.fit_state()
         self.cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in self.optimizer.parameters if id(p) not in known]

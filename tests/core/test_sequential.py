@@ -90,3 +90,44 @@ def test_a_gradient_of_the_wrong_shape_is_refused():
 def test_an_empty_chain_is_the_identity():
     x = mx.ones((2, 2))
     assert mx.array_equal(mf.Sequential()(x), x)
+
+
+class Scaled(mf.Sequential):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Around(mf.Sequential):
+    def forward(self, x):
+        y = x
+        for layer in self:
+            y = layer(y)
+        return y + x
+
+
+@pytest.mark.parametrize("cls", [Scaled, Around])
+def test_a_subclass_with_its_own_forward_gets_the_backward_of_that_forward(cls):
+    model = cls(mf.Linear(2, 3), mf.Tanh(), mf.Linear(3, 2))
+    x = mx.random.normal((4, 2))
+    report = mf.check_gradients(model, x)
+    assert report.passed, report
+    outer = mf.Sequential(mf.Linear(2, 2), model)
+    assert mf.check_gradients(outer, x).passed
+    history = outer.fit(x, x, loss="mse", optimizer="sgd", epochs=3, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+def test_a_subclass_of_such_a_subclass_composes_too_and_one_with_both_keeps_its_own():
+    class Further(Around):
+        pass
+
+    class Own(mf.Sequential):
+        def forward(self, x):
+            return super().forward(x)
+
+        def backward(self, grad_output):
+            return super().backward(grad_output)
+
+    assert Further().composes() and Around().composes()
+    assert not Own(mf.ReLU()).composes() and not mf.Sequential().composes()
+    assert mf.check_gradients(Own(mf.Linear(2, 2)), mx.ones((1, 2))).passed

@@ -336,3 +336,11 @@ def test_changed_and_split_graphs_are_saved_as_they_are(tmp_path):
     assert mx.array_equal(loaded(data), data)
     loaded.remove("tap")
     assert not mx.array_equal(loaded(data), data)
+
+
+def test_a_subclass_with_a_forward_of_its_own_cannot_keep_the_backward_of_the_graph():
+    with pytest.raises(TypeError, match="Mine: Graph's backward is not that of another forward; keep the graph in a"):
+
+        class Mine(mf.Graph):
+            def forward(self, x):
+                return super().forward(x) * 2

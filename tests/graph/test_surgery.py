@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from harness import by_differences, close, normal
 
+import miniframe as mf
 from miniframe import Graph, Input, Linear, ReLU, Sequential, Tanh, Tap
 
 
@@ -129,3 +130,16 @@ def test_a_layer_with_several_inputs_cannot_be_left_out():
     g = Graph(x, Tanh()(x) + x)
     with pytest.raises(ValueError, match="cannot remove 'add': only a layer with one input"):
         g.remove("add")
+
+
+def test_layers_are_named_by_their_position_among_the_calls_too():
+    x = mf.Input((2,))
+    graph = mf.Graph(x, mf.Linear(3, 1)(mf.ReLU()(mf.Linear(2, 3)(x))))
+    assert graph[0] is graph["linear"] and graph[-1] is graph["linear_2"]
+    graph.insert(0, mf.Tanh(), "squash")
+    assert list(graph.names) == ["input", "linear", "squash", "relu", "linear_2"]
+    assert isinstance(graph.remove(2), mf.ReLU)
+    assert isinstance(graph.remove(-2), mf.Tanh)
+    assert graph(mx.ones((1, 2))).shape == (1, 1)
+    with pytest.raises(IndexError, match="Graph: no layer 5; it has 2: linear, linear_2"):
+        graph.remove(5)

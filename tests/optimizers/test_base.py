@@ -269,3 +269,53 @@ def test_every_optimizer_has_a_name(name):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown optimizer 'sdg'; known: sgd, adagrad, rmsprop, adam, adamw"):
         mf.optimizers.get("sdg", mf.Linear(2, 2))
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: mf.Adam(), r"Adam: missing a required argument: 'model'; write Adam\(model, lr=0.01\)"),
+        (lambda: mf.SGD(lr=0.1), r"SGD: missing a required argument: 'model'; write SGD\(model, lr=0.01\)"),
+        (lambda: mf.SGD(mf.Linear(2, 1)), r"SGD: missing a required argument: 'lr'; write SGD\(model, lr=0.01\)"),
+        (lambda: mf.Adam(0.001), r"Adam: expected a model, whose parameters it will change, got 0.001; write Adam\("),
+        (lambda: mf.SGD(mf.Linear(2, 1), learning_rate=0.1), "SGD: learning_rate is called lr here; write SGD"),
+        (lambda: mf.AdamW(mf.Linear(2, 1), learning_rate=0.1), "AdamW: learning_rate is called lr here; write AdamW"),
+    ],
+)
+def test_what_keras_users_write_is_answered_with_what_to_write(make, words):
+    with pytest.raises(TypeError, match=words):
+        make()
+
+
+def test_an_optimizer_of_ones_own_may_call_its_rate_as_it_likes():
+    class Plain(mf.Optimizer):
+        def __init__(self, learning_rate, model):
+            super().__init__(model, learning_rate)
+
+    assert Plain(learning_rate=0.5, model=mf.Linear(2, 1)).lr == 0.5
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_momentum_that_was_0_may_be_switched_on_and_off_again(compile):
+    x, y = mx.array([[1.0, 2.0], [3.0, -1.0]]), mx.array([[1.0], [0.0]])
+    model, twin = mf.Linear(2, 1), mf.Linear(2, 1)
+    twin.load_state_dict(model.state_dict())
+    optimizer = mf.SGD(model, lr=0.1)
+    values = [p.value for p in twin.parameters()]
+    velocity, first_used = [mx.zeros_like(v) for v in values], False
+    for momentum in (0.0, 0.9, 0.9, 0.0, 0.9):
+        optimizer.momentum = momentum
+        model.fit(x, y, loss="mse", optimizer=optimizer, batch_size=2, verbose=0, compile=compile)
+        loss = mf.MSELoss(twin)
+        twin.zero_grad()
+        loss(twin(x), y)
+        loss.backward()
+        grads = [p.grad for p in twin.parameters()]
+        first_used = first_used or momentum > 0  # only then there is a velocity to go on with
+        velocity = [momentum * v + g for v, g in zip(velocity, grads)]
+        values = [p - 0.1 * v for p, v in zip(values, velocity)]
+        velocity = velocity if first_used else [v * 0 for v in velocity]
+        for p, value in zip(twin.parameters(), values):
+            p.value = value
+        for mine, expected in zip(model.parameters(), values):
+            assert mx.allclose(mine.value, expected, rtol=1e-5, atol=1e-6)
