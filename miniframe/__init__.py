@@ -72,6 +72,7 @@ from .layers import (
     SinePositionEncoding,
     Softmax,
     Softplus,
+    Standardize,
     SwiGLU,
     Tanh,
     Tap,
@@ -113,7 +114,7 @@ from .version import __version__
 __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     # what models are made of
     "Module", "Parameter", "Buffer", "Sequential", "Graph", "Input", "Variable", "Node", "no_grad", "Tap", "Residual",
-    "Linear", "Embedding", "Dropout", "Flatten", "Reshape", "Identity",
+    "Linear", "Embedding", "Dropout", "Flatten", "Reshape", "Identity", "Standardize",
     "ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax",
     "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "AdaptiveAvgPool2d",
     "Upsample2d", "ZeroPad2d", "BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",

@@ -18,8 +18,10 @@ from .text import read_text as read_text
 from .text import windows as windows
 from .text_tokens import BytePairTokenizer as BytePairTokenizer
 from .text_tokens import CharTokenizer as CharTokenizer
+from .tables import Table as Table
+from .tables import read_csv as read_csv
+from .tables import train_test_split as train_test_split
 from .toys import disk as disk
 from .toys import gate as gate
 from .toys import moons as moons
-from .toys import read_csv as read_csv
 from .toys import spirals as spirals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 
 import mlx.core as mx
 import numpy as np
@@ -102,29 +101,6 @@ def gate(name: str) -> tuple[mx.array, mx.array]:
     if name not in GATES:
         raise ValueError(f"gate: unknown gate {name!r}; known: {', '.join(GATES)}")
     return _arrays(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array(GATES[name]))
-
-
-def read_csv(path: str | os.PathLike[str]) -> tuple[mx.array, mx.array]:
-    """Points and labels from a CSV file: one line of names, then numbers, the label in the last column.
-
-    ``datasets/disk.csv`` in the repository is such a file.
-
-    Returns:
-        (N, columns - 1) float32 points and (N,) int32 labels.
-
-    >>> import tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "points.csv"
-    >>> _ = path.write_text("x1,x2,label\\n0.5,0.25,1\\n")
-    >>> [array.tolist() for array in read_csv(path)]
-    [[[0.5, 0.25]], [1]]
-    """
-    try:
-        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"read_csv: expected a line of names, then lines of numbers, in {path}: {error}") from error
-    if table.shape[1] < 2:
-        raise ValueError(f"read_csv: expected at least 2 columns in {path}, got {table.shape[1]}")
-    return _arrays(table[:, :-1], table[:, -1])
 
 
 def _arrays(points: np.ndarray, labels: np.ndarray) -> tuple[mx.array, mx.array]:

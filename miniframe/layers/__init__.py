@@ -79,5 +79,6 @@ from .shape import Flatten as Flatten
 from .shape import Reshape as Reshape
 from .shape import Squeeze as Squeeze
 from .shape import Unsqueeze as Unsqueeze
+from .standardize import Standardize as Standardize
 from .tap import Tap as Tap
 from .transformer import TransformerBlock as TransformerBlock

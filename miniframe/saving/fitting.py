@@ -31,6 +31,7 @@ from ..layers import (
     PReLU,
     RMSNorm,
     VectorQuantizer,
+    Standardize,
 )
 from ..layers.windows import Window
 
@@ -68,6 +69,7 @@ SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     **dict.fromkeys((RNN, GRU, LSTM), _recurrent),
     GroupNorm: lambda l: {"weight": (l.num_channels,), "bias": (l.num_channels,)},
     InstanceNorm: lambda l: {"weight": (l.num_features,), "bias": (l.num_features,)},
+    Standardize: lambda l: {"mean": (l.num_features,), "std": (l.num_features,)},
     PReLU: lambda l: {"weight": (l.num_parameters,)},
 }  # fmt: skip
 """The shapes of a layer's own weights and statistics, from its settings."""

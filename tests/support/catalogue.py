@@ -53,6 +53,7 @@ TABLE, TWO, IMAGE = shaped((2, 3)), shaped((2, 3), (3,)), shaped((2, 4, 4, 2))
 
 CASES: dict[str, Case] = {
     "Identity": Case(mf.Identity, TABLE),
+    "Standardize": Case(lambda: mf.Standardize(np.arange(12.0).reshape(4, 3) ** 2), TABLE),
     "ReLU": Case(mf.ReLU, TABLE),
     "LeakyReLU": Case(lambda: mf.LeakyReLU(0.2), TABLE),
     "PReLU": Case(lambda: mf.PReLU(3), TABLE),
