@@ -11,6 +11,9 @@ from .mnist import mnist as mnist
 from .mnist import read_idx as read_idx
 from .shapes import SHAPE_NAMES as SHAPE_NAMES
 from .shapes import shapes as shapes
+from .tables import Table as Table
+from .tables import read_csv as read_csv
+from .tables import train_test_split as train_test_split
 from .text import docs_text as docs_text
 from .text import hold_out as hold_out
 from .text import random_windows as random_windows
@@ -18,9 +21,6 @@ from .text import read_text as read_text
 from .text import windows as windows
 from .text_tokens import BytePairTokenizer as BytePairTokenizer
 from .text_tokens import CharTokenizer as CharTokenizer
-from .tables import Table as Table
-from .tables import read_csv as read_csv
-from .tables import train_test_split as train_test_split
 from .toys import disk as disk
 from .toys import gate as gate
 from .toys import moons as moons

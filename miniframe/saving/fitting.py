@@ -30,8 +30,8 @@ from ..layers import (
     Linear,
     PReLU,
     RMSNorm,
-    VectorQuantizer,
     Standardize,
+    VectorQuantizer,
 )
 from ..layers.windows import Window
 
