@@ -8,12 +8,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
+	@echo "go on: $(BIN)/miniframe shows all commands; $(BIN)/miniframe new project.py writes a script to start from"
+	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell"
 
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+	@echo "go on: $(BIN)/python -m pytest PATH runs one file; . $(BIN)/activate makes it plain python in this shell"
 
 # the same tests on a GPU that is not one (tests/fake_gpu): Linux x86-64, with g++ and nm
 test-gpu: $(VENV)/.dev
@@ -29,9 +32,12 @@ figures: $(VENV)/.dev
 
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python tutorials/make_notebooks.py
+	@echo "go on: open notebooks/ in an editor with the kernel $(BIN)/python, or"
+	@echo "       $(PIP) notebook && $(BIN)/python -m notebook notebooks"
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/build.py
+	@echo "go on: open site/index.html"
 
 # The stamp files say which extras are installed; they are renewed when pyproject.toml changes.
 $(VENV)/.%: pyproject.toml

@@ -1,4 +1,4 @@
-"""The command line: ``miniframe demo``, ``info``, ``bench``, ``exercises`` and ``check``."""
+"""The command line: ``miniframe new``, ``demo``, ``info``, ``bench``, ``exercises``, ``check`` and ``grade``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="miniframe", description="A white-box deep-learning framework on MLX.")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="command")
+
+    new = commands.add_parser("new", help="write a script to start from: it trains, checks, saves and plots")
+    new.add_argument("path", metavar="project.py", help="the file to write; one that exists is left as it is")
+    new.set_defaults(run=_new)
 
     demo = commands.add_parser("demo", help="train the disk model, report its errors, write figures")
     demo.add_argument("--points", type=int, default=10_000, help="training points (default 10000)")
@@ -80,6 +84,12 @@ def _version() -> str:
     from .version import __version__
 
     return f"miniframe {__version__}"
+
+
+def _new(options: argparse.Namespace) -> None:
+    from . import new
+
+    print(new.write(options.path))
 
 
 def _demo(options: argparse.Namespace) -> None:

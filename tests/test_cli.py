@@ -1,5 +1,6 @@
 """The command line."""
 
+import re
 import subprocess
 import sys
 
@@ -90,3 +91,38 @@ def test_a_reader_that_leaves_early_gets_no_complaints():
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize("figures", [True, False])
+def test_the_script_to_start_from_trains_checks_saves_and_plots(tmp_path, capsys, figures):
+    path = tmp_path / "project.py"
+    assert main(["new", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path} is written; run it: python {path}\n"
+    block = "" if figures else "import sys; sys.modules['matplotlib'] = None; "
+    code = f"{block}import runpy; runpy.run_path({str(path)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, "neither warnings nor errors"
+    assert "passed" in done.stdout and "classes of the first five test points:" in done.stdout
+    accuracy = float(done.stdout.split("accuracy ")[-1].split()[0])
+    assert accuracy > 0.9
+    made = {file.name for file in tmp_path.iterdir()}
+    pictures = {"project_curves.png", "project_regions.png"} if figures else set()
+    assert made == {"project.py", "project.model", *pictures}
+    assert ("no figures: plots need matplotlib" in done.stdout) != figures
+
+
+def test_a_script_that_exists_is_left_alone(tmp_path, capsys):
+    path = tmp_path / "project.py"
+    path.write_text("mine")
+    assert main(["new", str(path)]) == 1
+    assert path.read_text() == "mine" and "exists and is left as it is; choose another name" in capsys.readouterr().err
+    assert main(["new", str(tmp_path / "project")]) == 1
+    assert "expected the name of a Python file, such as project.py" in capsys.readouterr().err
+
+
+def test_without_a_command_all_of_them_are_shown(capsys):
+    main([])
+    out = capsys.readouterr().out
+    for command in ("new", "demo", "info", "bench", "exercises", "check", "grade"):
+        assert re.search(rf"\n    {command}\s", out), command

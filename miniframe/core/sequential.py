@@ -22,8 +22,6 @@ class Sequential(Module):
     Args:
         layers: the modules, or one dict from name to module; nesting is fine. Without names they are "0", "1", ....
 
-    A subclass with a forward of its own composes, like any module: its backward is the calls it makes, last to first.
-
     Index by position, name or slice (a slice shares its layers): ``model[0]``, ``model["conv1"]``, ``model[:2]``.
 
     >>> from miniframe import Linear, ReLU

@@ -194,10 +194,7 @@ class Training:
     def batch_end(self, index: int, loss: Any, measured: dict[str, Any], count: int) -> None:
         """Wait for the batch and call ``on_batch_end`` with its numbers."""
         self.watch.look()
-        sums = totals(self.measures)
-        for name, score in measured.items():
-            sums[name].add(score, count)
-        scores_now = joined(sums, team())
+        scores_now = joined(totals(self.measures, measured, count), team())
         self.hooks.call("on_batch_end", index, {"loss": number(loss), **scores_now})
 
     def measure(self, prediction: Any, batch: Batch) -> tuple[dict[str, Any], int]:

@@ -6,7 +6,7 @@ It returns one number for each sample, or one number, the mean over the batch. A
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -121,9 +121,14 @@ def _with_threshold(metric: Metric, threshold: float) -> Metric:
     return lambda prediction, target: metric(prediction, target, threshold)
 
 
-def totals(measures: dict[str, Metric]) -> dict[str, Mean | Sums]:
-    """What the measurements of every batch are added to."""
-    return {name: Sums(metric) if isinstance(metric, Tally) else Mean() for name, metric in measures.items()}
+def totals(
+    measures: dict[str, Metric], measured: Mapping[str, Any] | None = None, count: int = 0
+) -> dict[str, Mean | Sums]:
+    """What the measurements of every batch are added to; given the first batch's, with these already in it."""
+    found = {name: Sums(metric) if isinstance(metric, Tally) else Mean() for name, metric in measures.items()}
+    for name, value in (measured or {}).items():
+        found[name].add(value, count)
+    return found
 
 
 def measure(name: str, metric: Metric, prediction: Any, target: mx.array) -> Any:
