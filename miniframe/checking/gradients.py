@@ -55,6 +55,8 @@ def check_gradients(
     >>> check_gradients(Linear(2, 3), np.random.default_rng(0).normal(size=(5, 2))).passed
     True
     """
+    if (loss is None) != (target is None):
+        raise ValueError("check_gradients: expected a loss and a target, or neither")
     given = None if loss is None else get_loss(loss)
     with in_double_precision(module, *([] if given is None else [given])):
         check = Experiment(module, inputs, given, target, seed, tolerance)

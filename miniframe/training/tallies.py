@@ -169,6 +169,8 @@ class Perplexity(Tally):
     """
 
     def parts(self, prediction: mx.array, target: mx.array) -> mx.array:
+        if prediction.ndim < 2 or prediction.shape[-1] < 2:
+            raise ValueError(f"perplexity: expected predictions (N, ..., classes), got {prediction.shape}")
         if target.ndim == prediction.ndim:
             target = mx.argmax(target, axis=-1)
         z = prediction.astype(mx.float32)

@@ -152,3 +152,8 @@ def test_a_loss_that_was_never_called_still_says_so_after_a_check():
     mf.check_gradients(mf.Linear(3, 2), normal(4, 3), loss=loss, target=normal(4, 2))
     with pytest.raises(RuntimeError, match="backward needs a forward first"):
         loss.gradient()
+
+
+def test_a_loss_without_a_target_is_asked_for_one():
+    with pytest.raises(ValueError, match="check_gradients: expected a loss and a target, or neither"):
+        mf.check_gradients(mf.Linear(2, 1), np.ones((3, 2)), loss="mse")

@@ -160,3 +160,8 @@ def test_a_tally_of_ones_own():
 )
 def test_callbacks_know_which_way_is_better(name, sign):
     assert mf.EarlyStopping(name).sign == sign
+
+
+def test_perplexity_needs_several_classes():
+    with pytest.raises(ValueError, match=r"perplexity: expected predictions \(N, ..., classes\), got \(3, 1\)"):
+        metrics.perplexity(mx.zeros((3, 1)), mx.zeros((3, 1)))
