@@ -3,6 +3,7 @@
 import hypothesis
 import hypothesis.strategies as st
 import mlx.core as mx
+import mutants
 import numpy as np
 import pytest
 import torch
@@ -294,3 +295,14 @@ def test_large_inputs_saturate_and_stay_finite(kind):
 def test_unsuitable_settings_and_inputs_are_refused(use, error, message):
     with pytest.raises(error, match=message):
         use()
+
+
+# -------------------------------------------------------------------- mistakes
+
+
+@each_kind
+def test_mistakes_in_the_derivative_of_a_step_and_in_going_back_through_time_are_caught(kind, monkeypatch):
+    monkeypatch.setattr(mutants, "METHODS", ("step_backward", "unroll_backward"))
+    verdicts = {str(mutant): mutants.verdict(mutant)[0] for mutant in list(mutants.mutants(kind))[::4]}
+    assert "alive" not in verdicts.values(), [mutant for mutant, word in verdicts.items() if word == "alive"]
+    assert sum(word == "dead" for word in verdicts.values()) >= 10
