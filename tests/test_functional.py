@@ -39,7 +39,7 @@ CALLS = {
     "Sin": F.sin,
     "Cos": F.cos,
     "Clip": lambda x: F.clip(x, -0.2, 0.2),
-    "AsType": lambda x: F.astype(x, mx.float64),
+    "AsType": lambda x: F.astype(x, mx.float32),
     "Sum": lambda x: F.sum(x, 0),
     "Mean": lambda x: F.mean(x, 1, keepdims=True),
     "Max": lambda x: F.max(x, axis=1),

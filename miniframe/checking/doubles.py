@@ -17,7 +17,11 @@ from .precise import precise
 
 @contextmanager
 def in_double_precision(*modules: Module) -> Iterator[None]:
-    """Cast every cell to float64, on the CPU; afterwards the modules and the random state are as before."""
+    """Cast every cell to float64, on the CPU; afterwards the modules and the random state are as before.
+
+    MLX's default device is the process's: on a GPU, what other threads start in the meantime may run on the CPU, too,
+    and then agrees to rounding only.
+    """
     inside = [inner for module in modules for inner in module.modules()]
     plain = [(inner, dict(vars(inner))) for inner in inside]  # such as a loss's count of the predictions it looked at
     with mx.stream(mx.cpu), precise(), untouched(*modules):

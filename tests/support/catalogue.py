@@ -84,7 +84,7 @@ CASES: dict[str, Case] = {
     "Sin": Case(elementwise.Sin, TABLE),
     "Cos": Case(elementwise.Cos, TABLE),
     "Clip": Case(lambda: elementwise.Clip(-0.2, 0.2), TABLE),
-    "AsType": Case(lambda: elementwise.AsType(mx.float64), TABLE),
+    "AsType": Case(lambda: elementwise.AsType(mx.float32), TABLE),
     "Squeeze": Case(lambda: shape.Squeeze(1), shaped((2, 1, 3))),
     "Unsqueeze": Case(lambda: shape.Unsqueeze(-1), TABLE),
     "Index": Case(lambda: arithmetic.Index((slice(None), slice(1, 3))), TABLE),
