@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-gpu lint bench figures notebooks docs clean
+FUZZ_MINUTES ?= 60
+SEED := $(or $(SEED),$(shell date +%s))
+
+.PHONY: demo test test-gpu fuzz lint bench figures notebooks docs clean
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
@@ -22,6 +25,12 @@ test: $(VENV)/.dev
 test-gpu: $(VENV)/.dev
 	sh tests/fake_gpu/build.sh $(CURDIR)/$(BIN)/python
 	PYTHONPATH=tests/fake_gpu FAKEGPU=1 $(BIN)/python -m pytest -p fakegpu
+
+# random attacks for about an hour, other ones every time: make fuzz FUZZ_MINUTES=5 SEED=1
+fuzz: $(VENV)/.dev
+	@echo "seed $(SEED): make fuzz FUZZ_MINUTES=$(FUZZ_MINUTES) SEED=$(SEED) tries the same cases again"
+	MINIFRAME_FUZZ_MINUTES=$(FUZZ_MINUTES) $(BIN)/python -m pytest tests/attack -m "" --hypothesis-seed=$(SEED) \
+		|| { echo "failed with seed $(SEED)"; exit 1; }
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/time_per_epoch.py
