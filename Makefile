@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 FUZZ_MINUTES ?= 60
 SEED := $(or $(SEED),$(shell date +%s))
 
-.PHONY: demo test test-gpu fuzz lint bench figures notebooks docs clean
+.PHONY: demo test test-gpu fuzz gpt lint bench figures notebooks docs clean
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
@@ -31,6 +31,10 @@ fuzz: $(VENV)/.dev
 	@echo "seed $(SEED): make fuzz FUZZ_MINUTES=$(FUZZ_MINUTES) SEED=$(SEED) tries the same cases again"
 	MINIFRAME_FUZZ_MINUTES=$(FUZZ_MINUTES) $(BIN)/python -m pytest tests/attack -m "" --hypothesis-seed=$(SEED) \
 		|| { echo "failed with seed $(SEED)"; exit 1; }
+
+# a GPT for characters, trained on the documentation of Python: some minutes
+gpt: $(VENV)/.figures
+	$(BIN)/python tutorials/scripts/gpt.py
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/time_per_epoch.py

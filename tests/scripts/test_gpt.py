@@ -1,0 +1,33 @@
+"""The script that trains a GPT: a short run of it, and the table of pairs that it is measured by."""
+
+import importlib.util
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FILE = Path(__file__).parents[2] / "tutorials" / "scripts" / "gpt.py"
+
+
+def test_a_short_run_on_a_text_of_ones_own_shows_samples_and_both_losses(tmp_path):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 200)
+    command = [sys.executable, FILE, "--steps", "4", "--epochs", "2", "--text", tmp_path / "text.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("--- after epoch") == 2
+    found = re.search(r"held-out loss: ([\d.]+) nats a character; table of pairs: ([\d.]+)", done.stdout)
+    assert float(found[1]) < math.log(50) and 0.3 < float(found[2]) < 1.5
+
+
+def test_the_table_of_pairs_knows_what_follows_what():
+    spec = importlib.util.spec_from_file_location("gpt_script", FILE)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    alternating = np.array([0, 1] * 500)
+    assert script.pairs_loss(alternating, alternating, 2) == pytest.approx(0, abs=0.01)
+    coins = np.random.default_rng(0).integers(0, 2, 10_000)
+    assert script.pairs_loss(coins[:8000], coins[8000:], 2) == pytest.approx(math.log(2), abs=0.01)
