@@ -37,9 +37,9 @@ class Frame:
 
 
 FLOW = Frame(fit_file.fit, "fit", [
-    Line("loss, optimizer, measures = goal(", "names become objects; a new one, or the one given"),
-    Line("data, validation = _data(", "arrays, files or streams; what is held out"),
-    Line("_try(model, loss, data, validation, settings)", "one sample goes forward: what does not fit fails here"),
+    Line("found = goal(", "names become objects; a new one, or the one given"),
+    Line("data, validation = as_both(", "arrays, files or streams; what is held out"),
+    Line("DataTrial(model, found.loss, found.measures", "one sample goes forward: what does not fit fails here"),
     Line("step = chosen_step(", "whole batches, all cores, or several processes"),
     Line("return training.run()", "and the History comes back"),
     Frame(loop.Training.run, "Training.run", [

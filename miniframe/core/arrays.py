@@ -16,7 +16,8 @@ def as_array(data: Any, where: str = "as_array") -> mx.array:
         where: the name that errors begin with.
 
     Raises:
-        TypeError, ValueError: for what is no array of numbers, or holds numbers that do not fit into 32 bits.
+        TypeError: for what holds no numbers.
+        ValueError: for a ragged list, an integer beyond int32, or a finite number beyond float32.
 
     >>> as_array([[1, 2], [3, 4]]).dtype, as_array(0.5).dtype
     (mlx.core.int32, mlx.core.float32)
@@ -24,16 +25,19 @@ def as_array(data: Any, where: str = "as_array") -> mx.array:
     if isinstance(data, mx.array):
         return data
     if hasattr(data, "detach"):  # a PyTorch tensor, without importing PyTorch
-        data = data.detach().cpu().numpy()
+        data = data.detach().cpu()
+        data = (data.float() if str(data.dtype) == "torch.bfloat16" else data).numpy()  # NumPy has no bfloat16
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(f"{where}: expected an array or a rectangular list, got a ragged one") from error
     kind = array.dtype.kind
+    if kind == "O" and array.size and all(isinstance(item, int) for item in array.flat):
+        kind = "i"  # Python's integers have no end
     if kind in "fiu":
         return mx.array(_in_32_bits(array, np.float32 if kind == "f" else np.int32, where).reshape(array.shape))
     if kind == "b":
-        return mx.array(array)
+        return mx.array(np.ascontiguousarray(array).reshape(array.shape))
     raise TypeError(f"{where}: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
 
 
@@ -43,15 +47,18 @@ def _in_32_bits(array: np.ndarray, dtype: type, where: str) -> np.ndarray:
     Raises:
         ValueError: for one that does not fit: whole numbers would wrap around, real ones become infinite.
     """
-    with np.errstate(over="ignore"):
-        narrow: np.ndarray = np.ascontiguousarray(array, dtype=dtype)
-    if array.dtype.itemsize > 4 or array.dtype.kind == "u":
-        lost = (narrow != array) if dtype is np.int32 else (np.isinf(narrow) & ~np.isinf(array))
-        if lost.any():
-            at = tuple(np.argwhere(lost.reshape(array.shape))[0].tolist())
-            place = f" at {at}" if array.ndim else ""
-            raise ValueError(f"{where}: expected numbers that fit into 32 bits, got {array[at]}{place}")
-    return narrow
+    if array.dtype == dtype or array.dtype.itemsize < 4:
+        return np.ascontiguousarray(array, dtype=dtype)
+    if dtype is np.int32:
+        lost = (array < -(2**31)) | (array >= 2**31)
+    else:
+        with np.errstate(over="ignore"):
+            lost = np.isinf(array.astype(np.float32)) & np.isfinite(array)
+    if np.any(lost):
+        at = np.argwhere(lost)[0].tolist()
+        place = f" at {at}" if array.ndim else ""
+        raise ValueError(f"{where}: expected numbers that fit into {np.dtype(dtype)}, got {array[tuple(at)]}{place}")
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def as_tuple(x: Any) -> tuple[Any, ...]:

@@ -9,8 +9,9 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import as_array, is_floating
+from ..core.checks import switch, whole
 from ..core.finite import all_finite
-from .batch import Batch, Batches, check_batch_size
+from .batch import Batch, Batches
 
 
 def batches(
@@ -28,16 +29,24 @@ def batches(
     >>> [b.tolist() for b in batches([1, 2, 3], batch_size=2)]
     [[1, 2], [3]]
     """
+    whole("batches", batch_size=batch_size)
+    switch("batches", shuffle=shuffle)
+    check_seed(seed, "batches")
     data = ArrayData(x, y, where="batches")
-    check_batch_size(batch_size, "batches")
     rng = np.random.default_rng(draw_seed(seed)) if shuffle else None
     for batch in data.epoch(batch_size, rng):
         yield batch[0] if y is None else batch
 
 
+def check_seed(seed: Any, where: str) -> None:
+    """Raise a ValueError unless it is None or a whole number that fits into 32 bits."""
+    if seed is not None:
+        whole(where, 0, 2**32 - 1, seed=seed)
+
+
 def draw_seed(seed: int | None) -> int:
     """The seed itself, or for None a fresh one from MLX's random state, so that mx.random.seed governs all."""
-    return int(mx.random.randint(0, 2**31 - 1)) if seed is None else seed
+    return int(mx.random.randint(0, 2**31 - 1)) if seed is None else int(seed)
 
 
 class ArrayData:
@@ -65,6 +74,11 @@ class ArrayData:
         """How many batches an epoch has."""
         return -(-len(self) // batch_size)
 
+    @property
+    def inputs(self) -> tuple[mx.array, ...]:
+        """All samples of every input."""
+        return tuple(array for name, array in self.arrays.items() if name.startswith("x"))
+
     def take(self, rows: np.ndarray) -> ArrayData:
         """The chosen samples, as data of their own."""
         chosen = object.__new__(ArrayData)
@@ -91,14 +105,19 @@ class ArrayData:
 
     def split(self, fraction: float, rng: np.random.Generator) -> tuple[ArrayData, ArrayData]:
         """(training, validation) data: ``fraction`` of the samples, drawn at random, go to validation."""
+        held_out = self.held_out(fraction)
+        order = rng.permutation(len(self))
+        return self.take(order[held_out:]), self.take(order[:held_out])
+
+    def held_out(self, fraction: float) -> int:
+        """How many samples this fraction is; raises a ValueError if none would be left on one side."""
         held_out = round(len(self) * fraction)
         if not 0 < held_out < len(self):
             raise ValueError(
                 f"fit: validation_split={fraction} of {len(self)} samples leaves {len(self) - held_out} to train on "
                 f"and {held_out} to validate; expected at least one of each"
             )
-        order = rng.permutation(len(self))
-        return self.take(order[held_out:]), self.take(order[:held_out])
+        return held_out
 
 
 def named_parts(x: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
@@ -115,6 +134,9 @@ def check_samples(arrays: Mapping[str, Any], where: str) -> None:
             raise ValueError(f"{where}: expected {name} with samples along its first axis, got a single number")
         if array.size == 0:
             raise ValueError(f"{where}: expected at least one sample, got {name} of shape {array.shape}")
+    weight = arrays.get("sample_weight")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"{where}: expected sample_weight of shape ({weight.shape[0]},), got {weight.shape}")
     lengths = {name: array.shape[0] for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())

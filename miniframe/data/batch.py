@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-import numpy as np
-
 Batch = tuple[Any, ...]  # x may itself be a tuple of arrays, for a model with several inputs
 Batches = Generator[Batch, None, None]
 
@@ -23,9 +21,3 @@ def batch_bytes(batch: Batch) -> int:
     for part in batch:
         total += batch_bytes(part) if isinstance(part, tuple) else part.nbytes
     return total
-
-
-def check_batch_size(batch_size: Any, where: str) -> None:
-    """Raise a ValueError unless it is a whole number of at least 1."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(f"{where}: expected a batch_size of at least 1, got {batch_size!r}")

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.arrays import as_array, is_floating
+from ..core.ranges import first_outside
 
 
 def one_hot(labels: Any, num_classes: int) -> mx.array:
@@ -18,8 +19,6 @@ def one_hot(labels: Any, num_classes: int) -> mx.array:
     labels = as_array(labels, where="one_hot")
     if is_floating(labels):
         raise TypeError(f"one_hot: expected integer labels, got {str(labels.dtype).split('.')[-1]}")
-    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
-        raise ValueError(
-            f"one_hot: expected labels in 0..{num_classes - 1}, got {int(labels.min())}..{int(labels.max())}"
-        )
+    if bad := first_outside(labels, 0, num_classes - 1):
+        raise ValueError(f"one_hot: expected labels in 0..{num_classes - 1}, got {bad}")
     return (labels[..., None] == mx.arange(num_classes)).astype(mx.float32)

@@ -39,6 +39,9 @@ class MappedData(StreamData):
     def steps(self, batch_size: int) -> int:
         return -(-len(self) // batch_size)
 
+    def first(self) -> Batch:
+        return self._batch([np.array(array[:1]) for array in self.arrays.values()])
+
     def epoch(self, batch_size: int = 1024, rng: np.random.Generator | None = None) -> Batches:
         self.source = self._in_order(batch_size) if rng is None else self._mixed(batch_size, rng)
         yield from super().epoch()

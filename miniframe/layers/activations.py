@@ -9,6 +9,7 @@ import math
 
 import mlx.core as mx
 
+from ..core.checks import real
 from ..core.expression import method
 from ..core.module import Module
 
@@ -65,6 +66,7 @@ class LeakyReLU(Module):
     samples_apart = True
 
     def __init__(self, slope: float = 0.01) -> None:
+        real("LeakyReLU", slope=slope)
         self.slope = slope
 
     def settings(self) -> str:
@@ -89,6 +91,7 @@ class ELU(Module):
     samples_apart = True
 
     def __init__(self, alpha: float = 1.0) -> None:
+        real("ELU", alpha=alpha)
         self.alpha = alpha
 
     def settings(self) -> str:

@@ -6,14 +6,18 @@ the stretched axes (``unbroadcast``), since every copy of a number adds its shar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
+from ..core.arrays import as_array, as_tuple
 from ..core.expression import Expression, method, written
 from ..core.module import Module
+from ..core.ranges import first_outside, missing, readable
+from ..core.sums import products, total
 from ..core.teach import teach
 
 
@@ -30,9 +34,13 @@ def unbroadcast(grad: mx.array, shape: tuple[int, ...]) -> mx.array:
     """
     if grad.shape == shape:
         return grad
-    extra = grad.ndim - len(shape)
-    stretched = tuple(extra + axis for axis, size in enumerate(shape) if size == 1 and grad.shape[extra + axis] != 1)
-    return grad.sum(axis=tuple(range(extra)) + stretched, keepdims=True).reshape(shape)
+    whole = (1,) * (grad.ndim - len(shape)) + shape
+    behind = tuple(axis for axis, size in enumerate(whole) if size == 1 != grad.shape[axis])
+    in_front = next((axis for axis, size in enumerate(whole) if size != 1), grad.ndim)
+    if in_front:  # most often all that is stretched: the axis of the samples
+        grad = total(grad.reshape(-1, *grad.shape[in_front:]), axis=0)
+        behind = tuple(axis - in_front for axis in behind if axis > in_front)
+    return (grad.sum(axis=behind, keepdims=True) if behind else grad).reshape(shape)
 
 
 @written("+")
@@ -136,7 +144,7 @@ class MatMul(Module):
         columns = y[:, None] if y.ndim == 1 else y
         grad = grad_output[..., None] if y.ndim == 1 else grad_output
         grad = grad[..., None, :] if x.ndim == 1 else grad
-        grad_x, grad_y = grad @ columns.swapaxes(-1, -2), rows.swapaxes(-1, -2) @ grad
+        grad_x, grad_y = grad @ columns.swapaxes(-1, -2), products(rows, grad)
         return unbroadcast(grad_x, rows.shape).reshape(x.shape), unbroadcast(grad_y, columns.shape).reshape(y.shape)
 
 
@@ -183,51 +191,59 @@ class Sqrt(Module):
 
 @method("__getitem__")
 class Index(Module):
-    """z = x[index]. dx is zero but for the chosen elements; an element chosen twice gets both gradients."""
+    """z = x[index]. dx is zero but for the chosen elements; an element chosen twice gets both gradients.
+
+    Raises:
+        IndexError: for an index that x does not have; negative ones count from the end. Inside a compiled step, where
+            the numbers in an array cannot be seen, all of z and of dx is NaN instead.
+        ValueError: for a slice with the step 0, or for more indices than axes.
+    """
 
     def __init__(self, index: Any) -> None:
+        if 0 in [part.step for part in as_tuple(index) if isinstance(part, slice)]:
+            raise ValueError(f"Index: expected slices with a step other than 0, got {index}")
         self.index = index
 
     def settings(self) -> str:
         return str(self.index)
 
     def forward(self, x: mx.array) -> mx.array:
-        self.check(x)
-        self.saved = x.shape
-        return x[self.index]
+        index, exists = self.inside(x.shape)
+        self.saved = x.shape, index, exists
+        return x[index] if exists is None else mx.where(exists, x[index], missing(x.dtype))
 
     def backward(self, grad_output: mx.array) -> mx.array:
-        shape = self.saved
-        return mx.zeros(shape, dtype=grad_output.dtype).at[self.index].add(grad_output)
+        shape, index, exists = self.saved
+        elsewhere = 0 if exists is None else mx.where(exists, 0, math.nan)
+        return mx.full(shape, elsewhere, dtype=grad_output.dtype).at[index].add(grad_output)
 
-    def check(self, x: mx.array) -> None:
-        """Raise for an index out of range, which MLX does not look at, and for a slice with step 0."""
-        parts = list(self.index) if isinstance(self.index, tuple) else [self.index]
+    def inside(self, shape: tuple[int, ...]) -> tuple[Any, mx.array | None]:
+        """The index with what could not be looked at brought inside, and whether that was inside; None if all was."""
+        parts = as_tuple(self.index)
         taken = sum(part is not None and part is not Ellipsis for part in parts)
-        if taken > x.ndim:
-            raise self.wrong(f"an input of at least {taken} axes", x)
-        axis = 0
+        if taken > len(shape):
+            raise ValueError(f"Index: expected at most {len(shape)} indices for shape {shape}, got {taken}")
+        found, exists, axis = [], None, 0
         for part in parts:
-            if part is Ellipsis:
-                axis += x.ndim - taken
-            elif part is not None:
-                self.check_part(part, x, axis)
-                axis += 1
+            if isinstance(part, (int, np.integer, list, np.ndarray, mx.array)):
+                part, known = _on_axis(part, axis, shape[axis])
+                exists = known if exists is None or known is None else exists & known
+            found.append(part)
+            axis += len(shape) - taken if part is Ellipsis else part is not None
+        return tuple(found) if isinstance(self.index, tuple) else found[0], exists
 
-    def check_part(self, part: Any, x: mx.array, axis: int) -> None:
-        """The same for one axis."""
-        length = x.shape[axis]
-        if isinstance(part, slice):
-            if part.step == 0:
-                raise ValueError(f"{self.title()}: expected a slice whose step is not 0")
-            return
-        try:
-            chosen = np.array(part)
-        except ValueError:  # computed in a compiled step: nobody can look at it
-            return
-        if chosen.dtype.kind in "iu" and chosen.size and not -length <= chosen.min() <= chosen.max() < length:
-            bad = chosen.max() if chosen.max() >= length else chosen.min()
-            raise ValueError(f"{self.title()}: expected indices in 0..{length - 1} along axis {axis}, got {bad}")
+
+def _on_axis(part: Any, axis: int, size: int) -> tuple[int | mx.array, mx.array | None]:
+    """One index or an array of them, inside -size..size - 1, and whether it was; None where that could be seen."""
+    part = part if isinstance(part, int) else as_array(part, "Index")
+    numbers = readable(part) if isinstance(part, mx.array) else np.asarray(part)
+    if numbers is None:
+        part = part.astype(mx.int32) if part.dtype.size < 4 else part
+        kept = mx.clip(part, 0 if part.dtype in (mx.uint32, mx.uint64) else -size, size - 1)
+        return kept, (kept == part).all()
+    if bad := first_outside(numbers, -size, size - 1):
+        raise IndexError(f"Index: expected indices in {-size}..{size - 1} along axis {axis}, got {bad}")
+    return part, None
 
 
 class ReshapeTo(Module):

@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import as_tuple
+from ..core.checks import whole
 from ..core.expression import Expression
 from ..core.module import Module
 from ..core.teach import teach
@@ -98,6 +99,10 @@ class Split(Module):
     """
 
     def __init__(self, sections: int | Sequence[int], axis: int = 0) -> None:
+        if not isinstance(sections, Sequence):
+            whole("Split", sections=sections)
+        for cut in sections if isinstance(sections, Sequence) else ():
+            whole("Split", 0, **{"every index in sections": cut})
         self.sections = sections if isinstance(sections, int) else tuple(sections)
         self.axis = axis
         self.output_count = sections if isinstance(sections, int) else len(sections) + 1

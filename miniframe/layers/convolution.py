@@ -13,7 +13,9 @@ import mlx.core as mx
 
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
+from ..core.checks import whole
 from ..core.module import Module
+from ..core.sums import total
 from . import initializers
 from .convolution_kernels import add_bias, convolve, input_gradient, weight_gradient
 from .windows import Pair, Window, pair, times
@@ -65,9 +67,10 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
+        whole("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
-                "Conv2d: expected positive channel numbers that groups divides, "
+                "Conv2d: expected channel numbers that groups divides, "
                 f"got in={in_channels}, out={out_channels}, groups={groups}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
@@ -101,7 +104,7 @@ class Conv2d(Module):
         # to the parameters: dW = dYᵀ X over all windows, db = Σ dY over all places
         self.weight.accumulate(weight_gradient(x, grad_output, self.window, self.groups))
         if self.bias is not None:
-            self.bias.accumulate(grad_output.sum(axis=(0, 1)).sum(axis=0))
+            self.bias.accumulate(total(total(grad_output.flatten(0, 1), axis=0), axis=0))
 
         # to the input: dX = dY W, the shares of overlapping windows added
         return input_gradient(grad_output, self.weight.value, self.window, (x.shape[1], x.shape[2]), self.groups)
@@ -154,8 +157,7 @@ class ConvTranspose2d(Module):
         bias: bool = True,
     ) -> None:
         where = "ConvTranspose2d"
-        if min(in_channels, out_channels) < 1:
-            raise ValueError(f"{where}: expected positive channel numbers, got in={in_channels}, out={out_channels}")
+        whole(where, in_channels=in_channels, out_channels=out_channels)
         self.in_channels, self.out_channels = in_channels, out_channels
         kernel, stride = pair(kernel_size, "kernel_size", where), pair(stride, "stride", where)
         rows, columns = pair(padding, "padding", where, least=0)
@@ -191,7 +193,7 @@ class ConvTranspose2d(Module):
         # to the parameters: x and dY trade places with a convolution's output gradient and input
         self.weight.accumulate(weight_gradient(grad_output, x, self.window).transpose(3, 1, 2, 0))
         if self.bias is not None:
-            self.bias.accumulate(grad_output.sum(axis=(0, 1)).sum(axis=0))
+            self.bias.accumulate(total(total(grad_output.flatten(0, 1), axis=0), axis=0))
 
         # to the input: the convolution itself
         return convolve(grad_output, self.filters(), self.window)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 import mlx.core as mx
 
+from ..core.sums import products
 from .windows import Pair, Window
 
 # From this many channels and windows on, products of shifted views beat moving one product's results.
@@ -111,8 +112,9 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
     shape = (grad.shape[-1], *window.kernel, x.shape[-1] // groups)
     count = neighbours(grad.shape[2], shape, window, groups)
     rows = group_first(windows_as_rows(x, window.joined(count)), window.joined(count), groups)
-    grads = grad.reshape(-1, groups, count * shape[0] // groups).transpose(1, 2, 0)
-    return _parted(grads @ rows, shape, window, count) if count > 1 else (grads @ rows).reshape(shape)
+    grads = grad.reshape(-1, groups, count * shape[0] // groups).swapaxes(0, 1)
+    found = products(grads, rows)
+    return _parted(found, shape, window, count) if count > 1 else found.reshape(shape)
 
 
 def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair, groups: int = 1) -> mx.array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..core.checks import real
 from ..core.module import Module
 
 
@@ -25,6 +26,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
+        real("Dropout", p=p)
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: expected a probability 0 <= p < 1, got {p}")
         self.p = p

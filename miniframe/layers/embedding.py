@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import mlx.core as mx
 
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
+from ..core.checks import whole
 from ..core.module import Module
+from ..core.ranges import first_outside, readable
+from ..core.sums import sums_at
 from . import initializers
 
 
@@ -28,8 +30,8 @@ class Embedding(Module):
 
     Raises:
         TypeError: for an input that does not hold integers.
-        ValueError: for a number outside 0..num_embeddings - 1 (inside a compiled step, where it cannot be seen, its
-            row becomes NaN).
+        ValueError: for a number outside 0..num_embeddings - 1. Inside a compiled step, where it cannot be seen, its row
+            is NaN.
 
     >>> layer = Embedding(10, 3)
     >>> layer(mx.array([[1, 2, 1]])).shape
@@ -39,9 +41,10 @@ class Embedding(Module):
     [[0.0, 0.0, 0.0], [2.0, 2.0, 2.0], [1.0, 1.0, 1.0]]
     """
 
+    reads_whole_numbers = True  # so fit lets it look at all its inputs before the first step
+
     def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
-        if num_embeddings < 1 or embedding_dim < 1:
-            raise ValueError(f"Embedding: expected positive sizes, got {num_embeddings} and {embedding_dim}")
+        whole("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = Parameter(initializers.normal((num_embeddings, embedding_dim), 1.0))
 
@@ -49,28 +52,25 @@ class Embedding(Module):
         return f"{self.num_embeddings} -> {self.embedding_dim}"
 
     def forward(self, x: mx.array) -> mx.array:
-        seen = self.check(x)
-        if not seen:  # nobody can look at the numbers now, so a wrong one must show: its row becomes NaN
-            x, wrong = mx.clip(x, 0, self.num_embeddings - 1), (x < 0) | (x >= self.num_embeddings)
-        self.saved = x
-        rows = self.weight.value[x]
-        return rows if seen else rows + mx.where(wrong, math.nan, 0.0).astype(rows.dtype)[..., None]
+        if self.check(x):
+            self.saved = x, None
+            return self.weight.value[x]
+        x = x.astype(mx.int32) if x.dtype.size < 4 else x  # so that the last row's number fits
+        rows = mx.clip(x, 0, self.num_embeddings - 1)  # nobody has looked at the numbers: no other memory is touched
+        exists = (x == rows)[..., None]
+        self.saved = rows, exists
+        return mx.where(exists, self.weight.value[rows], math.nan)
 
     def backward(self, grad_output: mx.array) -> None:
-        x = self.saved
-        self.weight.accumulate(mx.zeros_like(self.weight.value).at[x].add(grad_output))
+        x, exists = self.saved
+        grad = grad_output if exists is None else mx.where(exists, grad_output, math.nan)
+        self.weight.accumulate(sums_at(x, grad, self.num_embeddings))
 
     def check(self, x: mx.array) -> bool:
-        """Raise for what is no number of a row; False where the numbers cannot be seen, in a compiled step."""
+        """Raise unless the input holds numbers of rows; returns whether they could be looked at."""
         if is_floating(x) or x.dtype == mx.bool_:
             raise TypeError(f"{self.title()}: expected integers, got {x.dtype}; use x.astype(mx.int32)")
-        if not x.size:
-            return True
-        try:
-            numbers: Any = mx.stack([x.min(), x.max()]).tolist()
-        except ValueError:  # while a step is compiled or vectorized
-            return False
-        low, high = numbers
-        if low < 0 or high >= self.num_embeddings:
-            raise ValueError(f"{self.title()}: expected numbers in 0..{self.num_embeddings - 1}, got {low}..{high}")
-        return True
+        numbers = readable(x)
+        if numbers is not None and (bad := first_outside(numbers, 0, self.num_embeddings - 1)):
+            raise ValueError(f"{self.title()}: expected numbers in 0..{self.num_embeddings - 1}, got {bad}")
+        return numbers is not None

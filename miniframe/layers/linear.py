@@ -8,7 +8,9 @@ import mlx.core as mx
 
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
+from ..core.checks import whole
 from ..core.module import Module
+from ..core.sums import products, total
 from . import initializers
 
 
@@ -40,8 +42,7 @@ class Linear(Module):
     samples_apart = True
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"Linear: expected positive sizes, got in={in_features}, out={out_features}")
+        whole("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(initializers.uniform((out_features, in_features), bound))
@@ -63,9 +64,9 @@ class Linear(Module):
         # to the parameters: dW = dYᵀ X and db = Σ dY, over all samples
         rows = x.flatten(0, -2)
         grad_rows = grad_output.flatten(0, -2)
-        self.weight.accumulate(grad_rows.T @ rows)
+        self.weight.accumulate(products(grad_rows, rows))
         if self.bias is not None:
-            self.bias.accumulate(grad_rows.sum(axis=0))
+            self.bias.accumulate(total(grad_rows, axis=0))
 
         # to the input: dX = dY W
         return grad_output @ self.weight.value

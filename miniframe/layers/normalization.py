@@ -12,25 +12,33 @@ import mlx.core as mx
 
 from ..core.arrays import is_floating
 from ..core.cells import Buffer, Parameter
+from ..core.checks import real, whole
 from ..core.module import Module
+from ..core.sums import mean, total
 
 Axes = tuple[int, ...]
 
 
 def normalize(x: mx.array, axes: Axes, eps: float) -> tuple[mx.array, mx.array, mx.array, mx.array]:
     """(x̂, 1/σ, mean, variance) over ``axes``; σ² is the variance (divided by the count) plus ε."""
-    mean = x.mean(axis=axes, keepdims=True)
+    mean = mean_over(x, axes)
     centred = x - mean
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    variance = mean_over(centred * centred, axes)
     inverse = 1 / mx.sqrt(variance + eps)
     return centred * inverse, inverse, mean, variance
 
 
 def normalize_backward(grad: mx.array, x_hat: mx.array, inverse: mx.array, axes: Axes) -> mx.array:
     """dx = (dx̂ - mean(dx̂) - x̂ mean(dx̂ x̂)) / σ: what is left of dx̂ once a shift and a scaling do nothing."""
-    shift = grad.mean(axis=axes, keepdims=True)
-    scaling = (grad * x_hat).mean(axis=axes, keepdims=True)
-    return (grad - shift - x_hat * scaling) * inverse
+    return (grad - mean_over(grad, axes) - x_hat * mean_over(grad * x_hat, axes)) * inverse
+
+
+def mean_over(x: mx.array, axes: Axes) -> mx.array:
+    """The mean over some axes, which stay with length 1; over many rows in blocks."""
+    if axes != tuple(range(len(axes))):
+        return x.mean(axis=axes, keepdims=True)
+    rest = x.shape[len(axes) :]
+    return mean(x.reshape(-1, *rest), axis=0).reshape(*[1] * len(axes), *rest)
 
 
 class BatchNorm(Module):
@@ -59,11 +67,10 @@ class BatchNorm(Module):
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
-        if num_features < 1 or eps < 0 or not 0 <= momentum <= 1:
-            raise ValueError(
-                "BatchNorm: expected num_features >= 1, eps >= 0 and 0 <= momentum <= 1, "
-                f"got {num_features}, eps={eps}, momentum={momentum}"
-            )
+        whole("BatchNorm", num_features=num_features)
+        real("BatchNorm", least=0, eps=eps, momentum=momentum)
+        if momentum > 1:
+            raise ValueError(f"BatchNorm: expected 0 <= momentum <= 1, got {momentum}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(mx.ones((num_features,))) if affine else None
         self.bias = Parameter(mx.zeros((num_features,))) if affine else None
@@ -127,9 +134,12 @@ class LayerNorm(Module):
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, affine: bool = True, bias: bool = True
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        if not shape or min(shape) < 1 or eps < 0:
-            raise ValueError(f"LayerNorm: expected positive sizes and eps >= 0, got {normalized_shape}, eps={eps}")
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        if not shape:
+            raise ValueError("LayerNorm: expected normalized_shape as one number or several, got none")
+        for size in shape:
+            whole("LayerNorm", normalized_shape=size)
+        real("LayerNorm", least=0, eps=eps)
         self.normalized_shape, self.eps = shape, eps
         self.weight = Parameter(mx.ones(shape)) if affine else None
         self.bias = Parameter(mx.zeros(shape)) if affine and bias else None
@@ -181,10 +191,12 @@ class GroupNorm(Module):
     samples_apart = True
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
-        if num_groups < 1 or num_channels < 1 or num_channels % num_groups or eps < 0:
+        whole("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        real("GroupNorm", least=0, eps=eps)
+        if num_channels % num_groups:
             raise ValueError(
-                "GroupNorm: expected num_channels divisible by num_groups and eps >= 0, "
-                f"got {num_channels} channels, {num_groups} groups, eps={eps}"
+                "GroupNorm: expected num_channels divisible by num_groups, "
+                f"got {num_channels} channels, {num_groups} groups"
             )
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
         self.weight = Parameter(mx.ones((num_channels,))) if affine else None
@@ -222,10 +234,10 @@ def affine_backward(
 ) -> mx.array:
     """dγ = Σ dy x̂ and dβ = Σ dy, over all samples; returns dx̂ = γ dy."""
     if bias is not None:
-        bias.accumulate(grad_output.sum(axis=tuple(range(grad_output.ndim - len(bias.shape)))))
+        bias.accumulate(total(grad_output.reshape(-1, *bias.shape), axis=0))
     if weight is None:
         return grad_output
-    weight.accumulate((grad_output * x_hat).sum(axis=tuple(range(grad_output.ndim - len(weight.shape)))))
+    weight.accumulate(total((grad_output * x_hat).reshape(-1, *weight.shape), axis=0))
     return grad_output * weight.value
 
 

@@ -14,6 +14,7 @@ import mlx.core as mx
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
+from ..core.sums import total
 from . import initializers
 from .convolution_kernels import add_bias, convolve, input_gradient, weight_gradient
 from .pooling import AvgPool2d, MaxPool2d
@@ -101,7 +102,7 @@ class Conv1d(Module):
         # to the parameters: dW = dYᵀ X over all windows, db = Σ dY over all places
         self.weight.accumulate(weight_gradient(row(x), grad, self.window, self.groups)[:, 0])
         if self.bias is not None:
-            self.bias.accumulate(grad_output.sum(axis=(0, 1)))
+            self.bias.accumulate(total(grad_output.flatten(0, 1), axis=0))
 
         # to the input: dX = dY W, the shares of overlapping windows added
         return input_gradient(grad, row(self.weight.value), self.window, (1, x.shape[1]), self.groups)[:, 0]

@@ -13,6 +13,7 @@ import mlx.core as mx
 
 from ..core.arrays import is_floating
 from ..core.module import Module
+from ..core.sums import total
 from . import initializers
 from .embedding import Embedding
 from .normalization import check_real
@@ -61,7 +62,7 @@ class PositionEmbedding(Module):
 
     def backward(self, grad_output: mx.array) -> Any:
         self.table.saved, ndim, given = self.saved
-        self.table.backward(grad_output if ndim == 3 else grad_output.sum(axis=0))
+        self.table.backward(grad_output if ndim == 3 else total(grad_output, axis=0))
         return (grad_output, None) if given else grad_output
 
 

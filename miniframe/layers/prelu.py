@@ -6,6 +6,7 @@ import mlx.core as mx
 
 from ..core.cells import Parameter
 from ..core.module import Module
+from ..core.sums import total
 from .initializers import constant
 from .normalization import check_features, check_real
 
@@ -54,7 +55,7 @@ class PReLU(Module):
         # to the slopes: da = Σ dy x where x <= 0
         leaked = mx.where(x > 0, 0, grad_output * x)
         one = self.num_parameters == 1
-        self.weight.accumulate(leaked.sum().reshape(1) if one else leaked.flatten(0, -2).sum(axis=0))
+        self.weight.accumulate(total(leaked).reshape(1) if one else total(leaked.flatten(0, -2), axis=0))
 
         # to the input: dx = dy or a dy
         return mx.where(x > 0, grad_output, self.weight.value * grad_output)

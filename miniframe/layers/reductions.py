@@ -6,6 +6,7 @@ import mlx.core as mx
 
 from ..core.expression import Axis, method
 from ..core.module import Module
+from ..core.sums import LONG, mean, total
 
 
 class _Reduction(Module):
@@ -17,6 +18,10 @@ class _Reduction(Module):
 
     def settings(self) -> str:
         return "" if self.axis is None else f"axis={self.axis}"
+
+    def over_many(self, x: mx.array) -> bool:
+        """Whether very many samples are brought together, which single precision does only in blocks."""
+        return self.axis in (None, 0) and not self.keepdims and x.ndim > 0 and x.shape[0] > LONG
 
     def expand(self, reduced: mx.array, shape: tuple[int, ...]) -> mx.array:
         """``reduced`` with the axes that were summed away put back at size 1."""
@@ -31,6 +36,8 @@ class Sum(_Reduction):
 
     def forward(self, x: mx.array) -> mx.array:
         self.saved = x.shape
+        if self.over_many(x):
+            return total(x, None if self.axis is None else 0)
         return x.sum(axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, grad_output: mx.array) -> mx.array:
@@ -43,7 +50,8 @@ class Mean(_Reduction):
     """z = Σ x / n over ``axis``. dx = dz / n, spread over the averaged axes."""
 
     def forward(self, x: mx.array) -> mx.array:
-        z = x.mean(axis=self.axis, keepdims=self.keepdims)
+        many = self.over_many(x)
+        z = mean(x, None if self.axis is None else 0) if many else x.mean(axis=self.axis, keepdims=self.keepdims)
         self.saved = x.shape, x.size // max(z.size, 1)
         return z
 

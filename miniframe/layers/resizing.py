@@ -7,10 +7,12 @@ rows and one for the columns, and its derivative is the same with the matrices t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
+from ..core.checks import is_whole, shown
 from ..core.module import Module
 from .convolution import check_image
 from .windows import Pair, pair, times
@@ -31,9 +33,9 @@ class ZeroPad2d(Module):
     samples_apart = True
 
     def __init__(self, padding: int | Sequence[int]) -> None:
-        sides = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
-        if len(sides) != 4 or min(sides) < 0:
-            raise ValueError(f"ZeroPad2d: expected one number >= 0 or (left, right, top, bottom), got {padding!r}")
+        sides: Any = (padding,) * 4 if is_whole(padding) else tuple(padding) if isinstance(padding, Sequence) else ()
+        if len(sides) != 4 or not all(is_whole(side) and side >= 0 for side in sides):
+            raise ValueError(f"ZeroPad2d: expected one number >= 0 or (left, right, top, bottom), got {shown(padding)}")
         self.left, self.right, self.top, self.bottom = sides
 
     def settings(self) -> str:
@@ -113,7 +115,7 @@ class Upsample2d(_Resample2d):
     def __init__(self, scale: int | Pair = 2, mode: str = "nearest") -> None:
         self.scale = pair(scale, "scale", "Upsample2d")
         if mode not in ("nearest", "bilinear"):
-            raise ValueError(f'Upsample2d: expected mode "nearest" or "bilinear", got {mode!r}')
+            raise ValueError(f'Upsample2d: expected mode "nearest" or "bilinear", got {shown(mode)}')
         self.mode = mode
 
     def settings(self) -> str:

@@ -13,6 +13,7 @@ import mlx.core as mx
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
+from ..core.sums import sums_at
 from . import initializers
 
 
@@ -121,7 +122,7 @@ class VectorQuantizer(Module):
         pull = 2 * off * grad_loss.reshape(-1, *(1,) * (off.ndim - 1)) / count
 
         # to the codes: each is pulled to the vectors that chose it
-        self.weight.accumulate(mx.zeros_like(self.weight.value).at[k].add(-pull))
+        self.weight.accumulate(sums_at(k, -pull, self.num_codes))
 
         # to the input: straight through, and pulled to its code
         return grad + self.beta * pull

@@ -6,6 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.checks import is_whole, shown
 from ..core.expression import Axis, Expression, method
 from ..core.module import Module
 from ..core.teach import teach
@@ -43,8 +44,8 @@ class Reshape(Module):
     """
 
     def __init__(self, *shape: int) -> None:
-        if not shape or shape.count(-1) > 1:
-            raise ValueError(f"Reshape: expected a sample shape with at most one -1, got {shape}")
+        if not shape or shape.count(-1) > 1 or not all(is_whole(size) and size >= -1 for size in shape):
+            raise ValueError(f"Reshape: expected a sample shape with at most one -1, got {shown(shape)}")
         self.shape = shape
 
     def settings(self) -> str:

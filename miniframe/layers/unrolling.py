@@ -15,6 +15,7 @@ import mlx.core as mx
 from ..core.arrays import as_tuple, is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
+from ..core.sums import products, total
 from . import initializers
 
 States = tuple[Any, ...]  # what is remembered, (h,) or (h, c), or its gradients, of which one may be the number 0
@@ -110,9 +111,9 @@ class Recurrent(Module):
         # to the parameters: dW = Σ daᵀ x and Σ duᵀ h, db = Σ da and Σ du, over all steps and samples
         for weight, bias, d, seen in ((w_ih, b_ih, da, x), (w_hh, b_hh, du, before)):
             rows = d.flatten(0, 1)
-            weight.accumulate(rows.T @ seen.flatten(0, 1))
+            weight.accumulate(products(rows, seen.flatten(0, 1)))
             if bias is not None:
-                bias.accumulate(rows.sum(axis=0))
+                bias.accumulate(total(rows, axis=0))
 
         # to the input: dx = da W
         dx = da @ w_ih.value

@@ -14,6 +14,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.checks import is_whole, shown
+
 Pair = tuple[int, int]
 
 
@@ -23,10 +25,10 @@ def pair(value: Any, name: str, where: str, least: int = 1) -> Pair:
     >>> pair(3, "kernel_size", "Conv2d"), pair((1, 2), "stride", "Conv2d")
     ((3, 3), (1, 2))
     """
-    both = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, Sequence) else ()
-    if len(both) != 2 or not all(isinstance(n, int) and n >= least for n in both):
-        raise ValueError(f"{where}: expected {name} as a number >= {least} or a pair of them, got {value!r}")
-    return both
+    both = (value, value) if is_whole(value) else tuple(value) if isinstance(value, Sequence) else ()
+    if len(both) != 2 or not all(is_whole(n) and n >= least for n in both):
+        raise ValueError(f"{where}: expected {name} as a number >= {least} or a pair of them, got {shown(value)}")
+    return int(both[0]), int(both[1])
 
 
 def times(size: Pair) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..core.checks import shown as _shown
 from .base import Loss as Loss
 from .classes import CrossEntropyLoss as CrossEntropyLoss
 from .classes import NLLLoss as NLLLoss
@@ -45,7 +46,7 @@ def get(loss: Any, again: Loss | None = None) -> Loss:
             "write class MyLoss(mf.Loss) with def each(self, prediction, target), the loss of every element, and "
             "def derivative(self, prediction, target), its derivative by the prediction"
         )
-    raise ValueError(f"unknown loss {loss!r}; known: {', '.join(NAMES)}, or a Loss such as MSELoss()")
+    raise ValueError(f"unknown loss {_shown(loss)}; known: {', '.join(NAMES)}, or a Loss such as MSELoss()")
 
 
 def _settings(loss: Loss) -> Any:

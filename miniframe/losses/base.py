@@ -11,6 +11,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.checks import shown
 from ..core.module import Module
 from ..core.sums import total
 from ..core.warn import warn_once
@@ -31,13 +32,14 @@ class Loss(Module):
 
     _looks = LOOKS  # how many more predictions the guardrails look at
     wants: str = "any numbers"  # or "logits", or "probabilities": what a prediction is taken for
+    must_see = False  # True where targets out of range do not make the loss NaN: then fit waits for them
     threshold = 0.5  # above it, a single-column prediction means class 1
 
     def __init__(self, model: Module | None = None, reduction: str = "mean") -> None:
         if model is not None and not isinstance(model, Module):
             raise TypeError(f"{type(self).__name__}: expected a model to link to, got {type(model).__name__}")
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f"{type(self).__name__}: unknown reduction {reduction!r}; known: mean, sum")
+        if not isinstance(reduction, str) or reduction not in ("mean", "sum"):
+            raise ValueError(f"{type(self).__name__}: unknown reduction {shown(reduction)}; known: mean, sum")
         self._model = model  # private, so that the model's parameters do not count as the loss's own
         self.reduction = reduction
 
@@ -71,7 +73,7 @@ class Loss(Module):
         """Raise a ValueError unless the shapes fit: by default, exactly equal."""
         if prediction.shape != target.shape:
             hint = ""
-            if prediction.size == target.size:
+            if prediction.size == target.size and prediction.shape[:1] == target.shape[:1]:
                 hint = f"; use y.reshape({', '.join(map(str, (-1, *prediction.shape[1:])))})"
             elif target.ndim == 1 and prediction.ndim == 2:
                 hint = f"; for class labels use one_hot(target, {prediction.shape[1]}) or CrossEntropyLoss"
@@ -81,7 +83,7 @@ class Loss(Module):
             )
 
     def check_values(self, prediction: mx.array, target: mx.array) -> None:
-        """Raise a ValueError for targets whose values cannot be meant; fit asks once, because this waits for them."""
+        """Raise a ValueError for targets whose values cannot be meant, where there are any: not in a compiled step."""
 
     def look_at(self, prediction: Any) -> None:
         """Warn of probabilities where this loss wants logits, and of logits where it wants probabilities."""
@@ -110,9 +112,10 @@ class Loss(Module):
 
     def forward(self, prediction: mx.array, target: mx.array, sample_weight: mx.array | None = None) -> mx.array:
         self.check(prediction, target)
-        losses = self.each(prediction, target)
-        if losses.size == 0:
+        self.check_values(prediction, target)
+        if target.size == 0:
             raise ValueError(f"{type(self).__name__}: expected at least one sample, got {prediction.shape}")
+        losses = self.each(prediction, target)
         scale: Any = 1 / self.terms_of(losses, target) if self.reduction == "mean" else 1.0
         if sample_weight is not None:
             if sample_weight.shape != losses.shape[:1]:
@@ -144,7 +147,7 @@ class Loss(Module):
 
 
 def _are_probabilities(values: np.ndarray) -> bool:
-    return bool((values >= 0).all() and np.abs(values.sum(axis=-1) - 1).max(initial=0) < 1e-5)
+    return bool(values.size and (values >= 0).all() and np.abs(values.sum(axis=-1) - 1).max(initial=0) < 1e-5)
 
 
 _SOFTMAX = (

@@ -8,47 +8,58 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.arrays import is_floating
+from ..core.checks import real, shown
 from ..core.module import Module
+from ..core.ranges import first_outside, readable
 from .base import Loss
 
 
 class _ClassLoss(Loss):
-    """What CrossEntropyLoss and NLLLoss share: targets that are class numbers or probabilities, classes last."""
+    """What CrossEntropyLoss and NLLLoss share: targets that are class numbers or probabilities, classes last.
+
+    A class number out of range is a ValueError; inside a compiled step, where it cannot be seen, it gives NaN.
+    """
 
     def check(self, prediction: mx.array, target: mx.array) -> None:
         if prediction.ndim < 2:
             raise self.wrong("a prediction (batch, classes)", prediction)
+        name, is_column = type(self).__name__, target.shape == (*prediction.shape[:-1], 1)
+        column = "y.reshape(-1)" if target.ndim == 2 else "y.squeeze(-1)"
         if is_floating(target):
-            column = prediction.shape[-1] > 1 and target.shape == (*prediction.shape[:-1], 1)
-            if target.shape == prediction.shape[:-1] or column:
+            is_column = is_column and prediction.shape[-1] > 1
+            if target.shape == prediction.shape[:-1] or is_column:
                 dtype = str(target.dtype).split(".")[-1]
                 raise ValueError(
-                    f"{type(self).__name__}: expected class numbers as integers, got {dtype} of shape {target.shape}; "
-                    f"use {'y.reshape(-1)' if column else 'y'}.astype(int), in MLX astype(mx.int32)"
+                    f"{name}: expected class numbers as integers, got {dtype} of shape {target.shape}; "
+                    f"use {column if is_column else 'y'}.astype(int), in MLX astype(mx.int32)"
                 )
             super().check(prediction, target)
         elif target.shape != prediction.shape[:-1]:
             raise ValueError(
-                f"{type(self).__name__}: expected integer targets of shape {prediction.shape[:-1]} for predictions "
-                f"{prediction.shape}, got {target.shape}"
-                + ("; use y.reshape(-1)" if target.shape == (*prediction.shape[:-1], 1) else "")
+                f"{name}: expected integer targets of shape {prediction.shape[:-1]} for predictions "
+                f"{prediction.shape}, got {target.shape}{f'; use {column}' if is_column else ''}"
             )
 
     def check_values(self, prediction: mx.array, target: mx.array) -> None:
-        if not is_floating(target) and target.size:
-            low, high = int(target.min()), int(target.max())
-            if low < 0 or high >= prediction.shape[-1]:
-                raise ValueError(
-                    f"{type(self).__name__}: expected class labels in 0..{prediction.shape[-1] - 1}, got {low}..{high}"
-                )
+        last = prediction.shape[-1] - 1
+        labels = None if is_floating(target) else readable(target)
+        if labels is not None and (bad := first_outside(labels, 0, last)):
+            hint = "; classes count from 0: use y - 1" if labels.min() == 1 and labels.max() == last + 1 else ""
+            raise ValueError(f"{type(self).__name__}: expected class labels in 0..{last}, got {bad}{hint}")
 
     def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:
         """The target as one probability for each class; NaN for a number that is no class, so that nothing hides it."""
         if is_floating(target):
             return target
         classes = prediction.shape[-1]
-        wrong = mx.where((target < 0) | (target >= classes), math.nan, 0.0).astype(prediction.dtype)
-        return (target[..., None] == mx.arange(classes)).astype(prediction.dtype) + wrong[..., None]
+        label = _wide(target)[..., None]
+        exists = (label >= 0) & (label < classes)
+        return mx.where(exists, label == mx.arange(classes), math.nan).astype(prediction.dtype)
+
+
+def _wide(target: mx.array) -> mx.array:
+    """Class numbers of at least 32 bits, so that each class and each number to ignore has its own."""
+    return target if target.dtype.size > 2 else target.astype(mx.int32)
 
 
 class CrossEntropyLoss(_ClassLoss):
@@ -82,10 +93,11 @@ class CrossEntropyLoss(_ClassLoss):
         ignore_index: int | None = None,
     ) -> None:
         super().__init__(model, reduction)
+        real("CrossEntropyLoss", label_smoothing=label_smoothing)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyLoss: expected label_smoothing in [0, 1], got {label_smoothing}")
         if ignore_index is not None and (not isinstance(ignore_index, int) or isinstance(ignore_index, bool)):
-            raise TypeError(f"CrossEntropyLoss: expected a whole number for ignore_index, got {ignore_index!r}")
+            raise TypeError(f"CrossEntropyLoss: expected a whole number for ignore_index, got {shown(ignore_index)}")
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
 
     def settings(self) -> str:
@@ -94,7 +106,7 @@ class CrossEntropyLoss(_ClassLoss):
 
     def counts(self, target: mx.array) -> mx.array | None:
         """Where the targets count, as bools; None if all do."""
-        return None if self.ignore_index is None or is_floating(target) else target != self.ignore_index
+        return None if self.ignore_index is None or is_floating(target) else _wide(target) != self.ignore_index
 
     def terms_of(self, losses: mx.array, target: mx.array) -> Any:
         counts = self.counts(target)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..core.checks import real
 from ..core.module import Module
+from ..core.ranges import first_outside, readable
 from .base import Loss
 
 
@@ -50,6 +52,7 @@ class HuberLoss(Loss):
 
     def __init__(self, model: Module | None = None, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(model, reduction)
+        real("HuberLoss", delta=delta)
         if delta <= 0:
             raise ValueError(f"HuberLoss: expected delta > 0, got {delta}")
         self.delta = delta
@@ -63,13 +66,23 @@ class HuberLoss(Loss):
         return mx.clip(prediction - target, -self.delta, self.delta)
 
 
-class BCEWithLogitsLoss(Loss):
+class _Binary(Loss):
+    """What the losses for two classes share: targets are the probabilities of class 1, so they lie in 0..1."""
+
+    samples_apart = True
+    must_see = True
+
+    def check_values(self, prediction: mx.array, target: mx.array) -> None:
+        numbers = readable(target)
+        if numbers is not None and (bad := first_outside(numbers, -1e-6, 1 + 1e-6)):  # mixed labels are rounded
+            raise ValueError(f"{type(self).__name__}: expected targets in 0..1, got {bad}")
+
+
+class BCEWithLogitsLoss(_Binary):
     """Binary cross-entropy of z = logit, t in [0, 1]: log(1 + exp z) - t z. Derivative sigmoid(z) - t.
 
     Safe for any z: log(1 + exp z) is computed without the exponential of a large number.
     """
-
-    samples_apart = True
 
     threshold = 0.0
 
@@ -80,14 +93,13 @@ class BCEWithLogitsLoss(Loss):
         return mx.sigmoid(prediction) - target
 
 
-class BCELoss(Loss):
+class BCELoss(_Binary):
     """Binary cross-entropy of probabilities: -(t log p + (1 - t) log(1 - p)).
 
     The logarithms are cut at -100 and the derivative (p - t) / (p (1 - p)) at p (1 - p) = 1e-12, as in PyTorch,
     so that p = 0 and p = 1 stay finite. BCEWithLogitsLoss on logits is more accurate.
     """
 
-    samples_apart = True
     wants = "probabilities"
 
     def each(self, prediction: mx.array, target: mx.array) -> mx.array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.checks import shown as _shown
 from ..core.module import Module
 from .adaptive import Adagrad as Adagrad
 from .adaptive import Adam as Adam
@@ -31,5 +32,5 @@ def get(optimizer: Any, model: Module) -> Optimizer:
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         raise TypeError(f"expected an optimizer, got the class {optimizer.__name__}; write {optimizer.__name__}(model)")
     raise ValueError(
-        f"unknown optimizer {optimizer!r}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
+        f"unknown optimizer {_shown(optimizer)}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
     )

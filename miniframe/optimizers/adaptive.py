@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.checks import is_real, real, shown, switch
 from .base import Optimizer
 from .groups import Group, Parameters, Scalar, Schedule, at_least_0
 
@@ -82,6 +83,8 @@ class RMSprop(Optimizer):
         **options: Any,
     ) -> None:
         at_least_0("RMSprop", eps=eps)
+        real("RMSprop", alpha=alpha, momentum=momentum)
+        switch("RMSprop", centered=centered)
         if not 0 <= alpha < 1 or not 0 <= momentum < 1:
             raise ValueError(f"RMSprop: expected alpha and momentum in 0..1 (without 1), got {alpha} and {momentum}")
         self.alpha, self.eps, self.momentum, self.centered = alpha, eps, momentum, centered
@@ -141,8 +144,9 @@ class Adam(Optimizer):
     ) -> None:
         name = type(self).__name__
         at_least_0(name, eps=eps)
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{name}: expected two betas in 0..1 (without 1), got {betas}")
+        switch(name, amsgrad=amsgrad)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(is_real(b) and 0 <= b < 1 for b in betas):
+            raise ValueError(f"{name}: expected two betas in 0..1 (without 1), got {shown(betas)}")
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
         self.correction, self.root_correction = Scalar(1.0), Scalar(1.0)
         super().__init__(model, lr, **options)

@@ -12,6 +12,8 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.cells import Buffer
+from ..core.checks import is_real, shown, whole
+from ..core.sums import total
 from ..core.warn import warn_once
 from .groups import Group, Parameters, Scalar, Schedule, at_least_0, explain_arguments, make_groups
 
@@ -59,10 +61,9 @@ class Optimizer:
         if clip_value is not None and clip_norm is not None:
             raise ValueError(f"{name}: expected clip_value or clip_norm, got both")
         for limit in (clip_value, clip_norm):
-            if limit is not None and not limit > 0:
-                raise ValueError(f"{name}: expected a clipping limit > 0, got {limit}")
-        if accumulate != int(accumulate) or accumulate < 1:
-            raise ValueError(f"{name}: expected to accumulate over a whole number of at least 1, got {accumulate}")
+            if limit is not None and not (is_real(limit) and limit > 0):
+                raise ValueError(f"{name}: expected a clipping limit > 0, got {shown(limit)}")
+        whole(name, accumulate=accumulate)
         self.decay, self.weight_decay = decay, weight_decay
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
         self.groups = make_groups(model, lr, weight_decay, name)
@@ -159,7 +160,7 @@ class Optimizer:
             return [mx.clip(grad, -self.clip_value, self.clip_value) for grad in grads]
         if self.clip_norm is None or not grads:
             return grads
-        norm = mx.sqrt(sum((mx.square(grad).sum() for grad in grads[1:]), mx.square(grads[0]).sum()))
+        norm = mx.sqrt(sum((total(mx.square(grad)) for grad in grads[1:]), total(mx.square(grads[0]))))
         scale = mx.minimum(self.clip_norm / (norm + 1e-6), 1.0)
         return [grad * scale for grad in grads]
 

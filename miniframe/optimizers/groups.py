@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.cells import Buffer, Parameter
+from ..core.checks import is_real, real, shown
 from ..core.module import Module
 
 Schedule = Callable[[int], float]
@@ -38,6 +39,8 @@ class Group:
     @lr.setter
     def lr(self, lr: float | Schedule) -> None:
         if not callable(lr):
+            if not is_real(lr):
+                raise ValueError(f"{self.where}: expected a learning rate or a schedule as lr, got {shown(lr)}")
             lr = float(lr)
             if not lr >= 0:
                 raise ValueError(f"{self.where}: expected a learning rate >= 0, got {lr}")
@@ -65,10 +68,8 @@ class Scalar(Buffer):
 
 
 def at_least_0(name: str, **options: float) -> None:
-    """Raise a ValueError that names the first option below 0 (or NaN)."""
-    for option, number in options.items():
-        if not number >= 0:
-            raise ValueError(f"{name}: expected {option} >= 0, got {number}")
+    """Raise a ValueError that names the first option below 0 (or NaN, or no number)."""
+    real(name, least=0, **options)
 
 
 def explain_arguments(cls: type) -> None:
@@ -99,7 +100,8 @@ def _remedy(name: str) -> str:
 def make_groups(model: Parameters, lr: float | Schedule, weight_decay: float, name: str) -> list[Group]:
     """The groups that a user described, each parameter in exactly one."""
     if not isinstance(model, (Module, Iterable)):
-        raise TypeError(f"{name}: expected a model, whose parameters it will change, got {model!r}; {_remedy(name)}")
+        what = "a model, whose parameters it will change"
+        raise TypeError(f"{name}: expected {what}, got {shown(model)}; {_remedy(name)}")
     items: list[Any] = [model] if isinstance(model, Module) else list(model)
     if not any(isinstance(item, Mapping) for item in items):
         items = [{"params": model if isinstance(model, Module) else items}]

@@ -6,6 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.checks import real, switch
 from .base import Optimizer
 from .groups import Parameters, Schedule
 
@@ -52,6 +53,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
+        real("SGD", momentum=momentum)
+        switch("SGD", nesterov=nesterov)
         if not 0 <= momentum < 1:
             raise ValueError(f"SGD: expected 0 <= momentum < 1, got {momentum}")
         if nesterov and momentum == 0:

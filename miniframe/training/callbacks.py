@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.checks import shown
 from ..core.module import Module
 from ..data.arrays import ArrayData
 from ..data.streams import StreamData
@@ -134,11 +135,23 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, mx.array, np.ndarray, np.generic))
 
 
+def as_callbacks(callbacks: Any) -> list[Callback]:
+    """The user's callbacks, checked: several, a single one, or None."""
+    if callbacks is None or isinstance(callbacks, (Callback, type)):
+        callbacks = [] if callbacks is None else [callbacks]
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+        raise TypeError(f"callbacks: expected Callback objects, got {shown(callbacks)}")
+    found = list(callbacks)
+    for callback in found:
+        check_hooks(callback)
+    return found
+
+
 def check_hooks(callback: Any) -> None:
     """Raise unless this is a Callback whose methods named ``on_...`` are all hooks that fit calls."""
     if not isinstance(callback, Callback):
         hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
-        raise TypeError(f"callbacks: expected Callback objects, got {callback!r}{hint}")
+        raise TypeError(f"callbacks: expected Callback objects, got {shown(callback)}{hint}")
     for name in dir(callback):
         if name.startswith("on_") and name not in HOOKS:
             raise ValueError(f"{type(callback).__name__}.{name} is never called; the hooks are {', '.join(HOOKS)}")

@@ -89,7 +89,7 @@ class Watch:
         remembered steps are repeated, one at a time, up to the one that fails.
         """
         values, iterations = values_of(self.step.cells), self.step.optimizer.iterations
-        if (not _computed(values) or _from_mlx(error)) and self._done and team().size == 1:
+        if (not _computed(values) or from_mlx(error)) and self._done and team().size == 1:
             batches, self._done = self._done, []
             self._rewind(0)
             for _, _, batch, _ in batches:
@@ -126,16 +126,16 @@ class Watch:
             self._rewind(index)
         state = random.get_state()
         epoch, place, batch, _ = self._done[index]
-        cause = first_not_finite(self.step.model, self.step.loss, batch)
+        cause, in_data = first_not_finite(self.step.model, self.step.loss, batch)
         random.set_state(state)
-        remedy = "; try a smaller learning rate" if self._iterations + index else ""
+        remedy = "; try a smaller learning rate" if self._iterations + index and not in_data else ""
         raise NonFiniteError(
             f"fit: {what} in epoch {epoch + 1}, batch {place + 1}: {cause}. The model is left as before it{remedy}"
         )
 
 
-def _from_mlx(error: BaseException) -> bool:
-    """Whether MLX raised it, while it computed."""
+def from_mlx(error: BaseException) -> bool:
+    """Whether MLX raised it, while it computed, perhaps for an earlier batch than the present one."""
     return isinstance(error, MemoryError) or (type(error) is RuntimeError and str(error).startswith("["))
 
 
@@ -149,30 +149,33 @@ def _computed(values: list[mx.array]) -> bool:
         return False
 
 
-def first_not_finite(model: Module, loss: Loss, batch: Batch) -> str:
-    """Run a batch layer by layer, forward and backward, and say what was the first not to be finite."""
+def first_not_finite(model: Module, loss: Loss, batch: Batch) -> tuple[str, bool]:
+    """Run a batch layer by layer, forward and backward; what was the first not to be finite, and if the data did it."""
     x, *rest = batch
     if not all_finite([*as_tuple(x), *rest]):
-        return "the batch itself contains NaN or infinite values"
+        return "the batch itself contains NaN or infinite values", True
     model.zero_grad()
-    seen = Pass(model, x, "fit")
+    try:
+        seen = Pass(model, x, "fit")
+    except (ValueError, IndexError) as error:  # a number that no layer could look at in the compiled step
+        return str(error), True
     for name, node in seen.calls.items():
         if not all_finite(as_tuple(node.value)):
-            return f"the output of {_called(seen, name)} was the first not to be finite"
+            return f"the output of {_called(seen, name)} was the first not to be finite", False
     try:
         loss.check_values(seen.output, rest[0])
     except ValueError as error:
-        return str(error)
+        return str(error), True
     value = loss(seen.output, *rest)
     if not all_finite([value]):
-        return f"every layer's output was finite, but not {loss.title()}"
+        return f"every layer's output was finite, but not {loss.title()}", False
     gradient = loss.gradient()
     if not all_finite(as_tuple(gradient)):
-        return f"the loss was finite, but not the gradient of {loss.title()}"
+        return f"the loss was finite, but not the gradient of {loss.title()}", False
     for step in seen.backward(gradient):
         if not all_finite([*_flat(step.grad_inputs), *step.parameter_grads.values()]):
-            return f"the gradient from {_called(seen, step.name)} was the first not to be finite"
-    return "every output and gradient of that batch was finite; the optimizer's step overflowed"
+            return f"the gradient from {_called(seen, step.name)} was the first not to be finite", False
+    return "every output and gradient of that batch was finite; the optimizer's step overflowed", False
 
 
 def _called(seen: Pass, name: str) -> str:

@@ -11,25 +11,24 @@ import numpy as np
 
 from ..backend.distributed import team
 from ..core import random
+from ..core.checks import said_by
 from ..core.module import Module
 from ..core.teach import teach
 from ..data.arrays import ArrayData
-from ..data.sources import as_data, as_validation, class_weights
-from ..data.streams import StreamData
+from ..data.sources import as_both, sample_weights
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
-from .callbacks import Callback
+from .callbacks import Callback, as_callbacks
 from .checkpoints import Checkpoints
 from .chosen_step import chosen_step
-from .evaluation import try_one_sample
+from .evaluation import BATCH
 from .goal import goal, with_remedy
 from .guardrails import look_at_fit
 from .history import History
 from .loop import Training
 from .metrics import Metric
-from .settings import Settings
-
-Data = ArrayData | StreamData
+from .settings import Settings, check_other
+from .trial import DataTrial
 
 
 def fit(
@@ -44,8 +43,8 @@ def fit(
     shuffle: bool = True,
     validation_data: Any = None,
     validation_split: float = 0.0,
-    metrics: Sequence[str | Metric] | None = None,
-    callbacks: Iterable[Callback] = (),
+    metrics: Sequence[str | Metric] | str | Metric | None = None,
+    callbacks: Iterable[Callback] | Callback | None = (),
     verbose: int = 1,
     initial_epoch: int = 0,
     seed: int | None = None,
@@ -92,64 +91,42 @@ def fit(
         keep: how many checkpoints stay in the folder.
 
     Returns:
-        The History: ``history.history["loss"]`` and so on, one number for each epoch. Ctrl-C ends the training
-        after the current batch; the history then holds the finished epochs.
+        The History: ``history.history["loss"]`` and so on, one number for each epoch: means over all samples, and of
+        a loss with ``reduction="sum"`` the sum over them, as ``evaluate`` gives it. Ctrl-C ends the training after
+        the current batch; the history then holds the finished epochs.
 
     Raises:
-        ValueError: for unsuitable data or settings, before anything is trained.
+        ValueError, TypeError: for unsuitable data or settings, before anything is trained, changed or written.
         NonFiniteError: when the loss or a weight becomes NaN or infinite, naming epoch, batch and layer.
     """
-    settings = Settings(
-        epochs, initial_epoch, batch_size, shuffle, validation_split, verbose, 0 if seed is None else seed
-    )
+    settings = Settings(epochs, initial_epoch, batch_size, shuffle, validation_split, verbose)
+    check_other(seed, compile, checkpoint, resume, keep)
     with team().together():
-        loss, optimizer, measures = goal(model, loss, optimizer, metrics)
-        checkpoints = Checkpoints(checkpoint, keep, resume)
+        with said_by("fit"):
+            found = goal(model, loss, optimizer, metrics)
+            callbacks = as_callbacks(callbacks)
+        sample_weight = sample_weights(y, sample_weight, class_weight)
+        data, validation = as_both(x, y, sample_weight, validation_data, validation_split)
+        DataTrial(model, found.loss, found.measures, wait=not compile).on(data, batch_size)
+        if validation is not None:
+            DataTrial(model, found.loss, found.measures).on(validation, BATCH, "fit: validation_data")
+
+        checkpoints = Checkpoints(checkpoint, keep, resume)  # up to here, nothing was changed
         settings = replace(settings, seed=checkpoints.seed(seed))
         random.seed(settings.seed + team().rank)  # every rank drops out different units of its different samples
-
-        data, validation = _data(x, y, sample_weight, class_weight, validation_data, settings)
-        _try(model, loss, data, validation, settings)
+        if validation_split and isinstance(data, ArrayData):
+            data, validation = data.split(validation_split, np.random.default_rng([settings.seed, 2**32 - 1]))
+        with said_by("fit"):
+            look_at_fit(
+                model, found.loss, data, validation, split=validation_split > 0, shuffle=shuffle, batch_size=batch_size
+            )
+        found.remember(model)
 
         facts = {"epochs": epochs, "batch_size": batch_size, "the number of batches": data.steps(batch_size)}
         team().must_agree({**facts, "resume": checkpoints.epoch})
-        step = chosen_step(model, loss, optimizer, compile, keep_prediction=bool(measures))
-        training = Training(step, data, validation, measures, settings, checkpoints, callbacks)
+        step = chosen_step(model, found.loss, found.optimizer, compile, keep_prediction=bool(found.measures))
+        training = Training(step, data, validation, found.measures, settings, checkpoints, callbacks)
         return training.run()
-
-
-def _data(
-    x: Any, y: Any, sample_weight: Any, class_weight: Any, validation_data: Any, settings: Settings
-) -> tuple[Data, Data | None]:
-    """What is trained on, and what is held out."""
-    data = as_data(x, y, _weights(y, sample_weight, class_weight))
-    validation = as_validation(validation_data)
-    if settings.validation_split:
-        if validation is not None or not isinstance(data, ArrayData):
-            raise ValueError("fit: validation_split needs arrays x and y, and no validation_data beside it")
-        rng = np.random.default_rng([settings.seed, 2**32 - 1])
-        data, validation = data.split(settings.validation_split, rng)
-    return data, validation
-
-
-def _weights(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None) -> Any:
-    """The samples' weights, from themselves or from their classes'."""
-    if class_weight is None:
-        return sample_weight
-    if y is None or sample_weight is not None:
-        raise ValueError("fit: class_weight needs targets y, and no sample_weight beside it")
-    return class_weights(y, class_weight)
-
-
-def _try(model: Module, loss: Loss, data: Data, validation: Data | None, settings: Settings) -> None:
-    """What does not fit fails here, before anything is trained; what looks like a mistake is said."""
-    try_one_sample(model, loss, data)
-    if validation is not None:
-        try_one_sample(model, loss, validation)
-    look_at_fit(
-        model, loss, data, validation,
-        split=settings.validation_split > 0, shuffle=settings.shuffle, batch_size=settings.batch_size,
-    )  # fmt: skip
 
 
 teach(Module, with_remedy(fit))

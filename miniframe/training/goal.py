@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .. import losses, optimizers
@@ -41,31 +42,47 @@ def compile(
     metric_names.get(metrics, found.threshold)
     made = optimizers.get(optimizer, model)
     model._optimizer = (optimizer, None) if isinstance(optimizer, str) else (None, made)
-    model._evaluation = found, _listed(metrics)
+    model._evaluation = found, metric_names.as_list(metrics)
     return model
 
 
-def goal(model: Module, loss: Any, optimizer: Any, metrics: Any) -> tuple[Loss, Optimizer, dict[str, Metric]]:
-    """What is made small, by whom, and what is measured: what was said now or, left out, the last time."""
+@dataclass(frozen=True)
+class Goal:
+    """What a training makes small, by whom, and what it measures.
+
+    Attributes:
+        name: of the optimizer, where it was given by its name.
+        metrics: as they were given, in a list; ``measures`` are their functions, by name.
+    """
+
+    loss: Loss
+    optimizer: Optimizer
+    name: str | None
+    metrics: list[Any]
+    measures: dict[str, Metric]
+
+    def remember(self, model: Module) -> None:
+        """Let the next ``fit`` and ``evaluate`` of the model, if they are told nothing else, have the same."""
+        model._evaluation = self.loss, self.metrics
+        model._optimizer = self.name, self.optimizer
+
+
+def goal(model: Module, loss: Any, optimizer: Any, metrics: Any) -> Goal:
+    """What was said now or, left out, the last time. Nothing is changed."""
     last_loss, last_metrics = model._evaluation
     if loss is None and last_loss is None:
         raise ValueError('fit: expected a loss, such as fit(x, y, loss="mse", optimizer="adam"), or compile first')
     if metrics is None:
         metrics = last_metrics if loss is None else ()
-    metrics = _listed(metrics)
+    metrics = metric_names.as_list(metrics)
     loss = losses.get(last_loss if loss is None else loss, again=last_loss)
     measures = metric_names.get(metrics, loss.threshold)
-    optimizer = _optimizer(model, optimizer)
-    model._evaluation = loss, metrics
-    return loss, optimizer, measures
+    name, made = _optimizer(model, optimizer)
+    return Goal(loss, made, name, metrics, measures)
 
 
-def _listed(metrics: Any) -> list[Any]:
-    return [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
-
-
-def _optimizer(model: Module, wanted: Any) -> Optimizer:
-    """The optimizer; one that was made from the same name for the same parameters goes on with what it knows."""
+def _optimizer(model: Module, wanted: Any) -> tuple[str | None, Optimizer]:
+    """Name and optimizer; one that was made from the same name for the same parameters goes on with what it knows."""
     name, last = model._optimizer
     if wanted is None:
         wanted = last if name is None else name
@@ -77,8 +94,7 @@ def _optimizer(model: Module, wanted: Any) -> Optimizer:
     made: Optimizer = last if same and isinstance(wanted, str) and wanted == name else optimizers.get(wanted, model)
     if not {id(p) for p in made.parameters} & {id(p) for p in model.parameters()}:
         raise ValueError("fit: the optimizer holds none of the model's parameters; make it from this model")
-    model._optimizer = wanted if isinstance(wanted, str) else None, made
-    return made
+    return wanted if isinstance(wanted, str) else None, made
 
 
 def with_remedy(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -70,6 +70,23 @@ class Mean:
         return total / samples if samples else float("nan")
 
 
+class Sum(Mean):
+    """A sum over samples, from the sums of batches, wherever a Mean is expected."""
+
+    def add(self, mean: Any, samples: Any) -> None:
+        super().add(mean, 1)  # the sum over the batch already
+
+    def value_of(self, sums: list[float]) -> float:
+        """The sum, from the sums of all ranks; NaN before the first."""
+        total, batches = sums
+        return total if batches else float("nan")
+
+
+def mean_or_sum(reduction: str) -> Mean:
+    """What gathers a loss with this reduction, so that no number depends on how samples came in batches."""
+    return Sum() if reduction == "sum" else Mean()
+
+
 class Sums:
     """Sums over the batches of what a Tally needs to know, read only when they are asked for.
 

@@ -6,12 +6,14 @@ It returns one number for each sample, or one number, the mean over the batch. A
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import mlx.core as mx
 
+from ..core.checks import shown
+from ..core.ranges import of_class
 from ..core.sums import mean
 from .history import Mean, Sums
 from .tallies import Tally as Tally
@@ -64,7 +66,7 @@ def top_k(prediction: mx.array, target: mx.array, k: int = 5) -> mx.array:
     if prediction.ndim < 2 or k < 1:
         raise ValueError(f"top_k: expected predictions (N, classes) and k >= 1, got {prediction.shape} and {k}")
     labels = target if target.ndim < prediction.ndim else mx.argmax(target, axis=-1)
-    own = mx.take_along_axis(prediction, labels[..., None].astype(mx.int32), axis=-1)
+    own = of_class(prediction, labels, "top_k")[..., None]
     places = mx.arange(prediction.shape[-1])
     behind = mx.where(places < labels[..., None], prediction <= own, prediction < own) | (places == labels[..., None])
     return ((~behind).sum(axis=-1) < k).astype(mx.float32)
@@ -84,16 +86,14 @@ NAMES: dict[str, Metric] = {
 TOP = re.compile(r"top_([1-9][0-9]*)")
 
 
-def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[str, Metric]:
+def get(metrics: Any, threshold: float = 0.5) -> dict[str, Metric]:
     """Name and function of each metric, from names and callables.
 
     >>> list(get(["accuracy", "mae"]))
     ['accuracy', 'mae']
     """
-    if isinstance(metrics, str) or callable(metrics):
-        metrics = [metrics]
     found: dict[str, Metric] = {}
-    for metric in metrics or ():
+    for metric in as_list(metrics):
         if isinstance(metric, str) and metric in NAMES:
             name, function = metric, NAMES[metric]
         elif isinstance(metric, str) and (match := TOP.fullmatch(metric)):
@@ -104,17 +104,30 @@ def get(metrics: Sequence[str | Metric] | None, threshold: float = 0.5) -> dict[
             name, function = getattr(metric, "__name__", type(metric).__name__), metric
             name = next((known for known, one in NAMES.items() if one is metric), name)
         else:
-            raise ValueError(
-                f"unknown metric {metric!r}; known: {', '.join(NAMES)}, top_5, or a function of (prediction, target)"
-            )
-        if name == "loss":
-            raise ValueError("metric 'loss': that name is the loss's own; give the function another name")
+            known = f"{', '.join(NAMES)}, top_5"
+            raise ValueError(f"unknown metric {shown(metric)}; known: {known}, or a function of (prediction, target)")
         if name in found:
             raise ValueError(f"metric {name!r} is given twice")
         if function in (accuracy, error_rate):
             function = _with_threshold(function, threshold)
         found[name] = function.with_threshold(threshold) if isinstance(function, Tally) else function
+    for name in found:
+        if name == "loss" or name.startswith("val_") and name[4:] in ("loss", *found):
+            raise ValueError(
+                f"metric {name!r}: that name stands for another number of the history; give the function another name"
+            )
     return found
+
+
+def as_list(metrics: Any) -> list[str | Metric]:
+    """Several metrics, a single one, or None, as a list."""
+    if metrics is None:
+        return []
+    if isinstance(metrics, str) or callable(metrics):
+        return [metrics]
+    if not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics: expected names or functions of (prediction, target), got {shown(metrics)}")
+    return list(metrics)
 
 
 def _with_threshold(metric: Metric, threshold: float) -> Metric:

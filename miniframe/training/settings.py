@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from ..data.batch import check_batch_size
+from ..core.checks import real, shown, switch, whole
+from ..data.arrays import check_seed
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Settings:
     """The plain arguments of ``fit``, under the same names.
 
     Raises:
-        ValueError: for a number that cannot be meant.
+        ValueError: for a number or a switch that cannot be meant.
     """
 
     epochs: int
@@ -26,18 +27,20 @@ class Settings:
     seed: int = 0  # decided when it is known whether a training is resumed
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "initial_epoch", "verbose", "seed"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise TypeError(f"fit: expected {name} as a whole number, got {value!r}")
-        if not 0 <= self.seed < 2**64:
-            raise ValueError(f"fit: expected a seed of at least 0, got {self.seed}")
-        if isinstance(self.validation_split, str) or not isinstance(self.validation_split, (int, float)):
-            raise TypeError(f"fit: expected validation_split as a fraction, got {self.validation_split!r}")
-        if self.epochs < 0 or self.initial_epoch < 0:
-            raise ValueError(
-                f"fit: expected epochs and initial_epoch of at least 0, got {self.epochs} and {self.initial_epoch}"
-            )
+        whole("fit", 0, epochs=self.epochs, initial_epoch=self.initial_epoch)
+        whole("fit", batch_size=self.batch_size)
+        switch("fit", shuffle=self.shuffle)
+        real("fit", validation_split=self.validation_split)
         if not 0 <= self.validation_split < 1:
             raise ValueError(f"fit: expected 0 <= validation_split < 1, got {self.validation_split}")
-        check_batch_size(self.batch_size, "fit")
+        if type(self.verbose) not in (int, bool) or self.verbose not in (0, 1, 2):
+            raise ValueError(f"fit: expected verbose as 0, 1 or 2, got {shown(self.verbose)}")
+
+
+def check_other(seed: Any, compile: Any, checkpoint: Any, resume: Any, keep: Any) -> None:
+    """The same for the arguments that others keep."""
+    check_seed(seed, "fit")
+    switch("fit", compile=compile, resume=resume)
+    whole("fit", keep=keep)
+    if not isinstance(checkpoint, (str, os.PathLike, type(None))):
+        raise ValueError(f"fit: expected checkpoint as the path of a folder, got {shown(checkpoint)}")

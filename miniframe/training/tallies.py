@@ -8,6 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import as_array
+from ..core.ranges import of_class
 from ..core.sums import mean
 
 
@@ -135,10 +136,10 @@ class R2(Tally):
         if prediction.shape != target.shape:
             raise ValueError(f"r2: expected targets of the prediction's shape {prediction.shape}, got {target.shape}")
         target = target.reshape(len(target), -1).astype(mx.float32)
-        errors = mx.square(prediction.reshape(target.shape) - target).mean(axis=0)
+        errors = mean(mx.square(prediction.reshape(target.shape) - target), axis=0)
         first = target[0]  # taken away, so that equal targets have no spread, not even a rounding error
-        shift = (target - first).mean(axis=0)
-        spread = mx.square(target - first - shift).mean(axis=0)
+        shift = mean(target - first, axis=0)
+        spread = mean(mx.square(target - first - shift), axis=0)
         return mx.stack([mx.full(first.shape, len(target), dtype=mx.float32), errors, first, shift, spread])
 
     def terms(self, parts: np.ndarray) -> np.ndarray:
@@ -174,8 +175,7 @@ class Perplexity(Tally):
         if target.ndim == prediction.ndim:
             target = mx.argmax(target, axis=-1)
         z = prediction.astype(mx.float32)
-        chosen = mx.take_along_axis(z, target[..., None].astype(mx.int32), axis=-1)[..., 0]
-        losses = mx.logsumexp(z, axis=-1) - chosen
+        losses = mx.logsumexp(z, axis=-1) - of_class(z, target, "perplexity")
         return mx.stack([mean(losses), mx.array(float(losses.size))])
 
     def terms(self, parts: np.ndarray) -> np.ndarray:

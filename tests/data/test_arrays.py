@@ -38,5 +38,5 @@ def test_several_inputs_travel_together():
 
 
 def test_batches_refuse_a_bad_size():
-    with pytest.raises(ValueError, match="batches: expected a batch_size of at least 1, got 0"):
+    with pytest.raises(ValueError, match="batches: expected batch_size as a whole number of at least 1, got 0"):
         list(mf.batches([1, 2], batch_size=0))

@@ -2,6 +2,7 @@
 
 import threading
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -71,3 +72,11 @@ def test_a_stream_trains_like_the_same_arrays():
         )  # fmt: skip
         results.append((model.weight.value.item(), history.history))
     assert results[0] == results[1]
+
+
+def test_a_batch_without_samples_is_named():
+    x, y = np.ones((4, 2), np.float32), np.array([0, 1, 2, 0])
+    model = mf.Sequential(mf.Linear(2, 3))
+    for batches in ([(x, y), (x[:0], y[:0])], [(mx.array(x), mx.array(y)), (mx.array(x[:0]), mx.array(y[:0]))]):
+        with pytest.raises(ValueError, match="^fit: batch 2: expected at least one sample, got none"):
+            model.fit(batches, loss="cross_entropy", optimizer="sgd", verbose=0)

@@ -184,3 +184,58 @@ def test_backward_takes_many_upstream_gradients_at_once(name):
     first = rows[0] if isinstance(rows, tuple) else rows
     y = module(*inputs)
     close(mx.tensordot(y, first, axes=y.ndim) if y.ndim else y * first, own_gradients(module)(*inputs)[0])
+
+
+@pytest.mark.parametrize(
+    "index", [5, -5, np.int64(4), [0, 4], np.array([1, -5]), mx.array([0, 3, 7]), mx.array(4)], ids=str
+)
+def test_an_index_that_is_not_there_is_an_error_that_names_it(index):
+    bad = np.array(index).reshape(-1)[-1]
+    with pytest.raises(IndexError, match=rf"^Index: expected indices in -4..3 along axis 0, got {bad}( at \[\d\])?$"):
+        mf.Variable(mx.arange(4.0))[index]
+    with pytest.raises(IndexError, match="-4..3 along axis 2"):
+        mf.Variable(mx.zeros((9, 9, 4)))[..., None, index]
+
+
+def test_a_node_can_be_gone_through():
+    assert [row.value.tolist() for row in mf.Variable(mx.array([[1.0], [2.0]]))] == [[1.0], [2.0]]
+
+
+def test_slices_without_a_step_and_too_many_indices_are_refused():
+    v = mf.Variable(mx.arange(4.0))
+    with pytest.raises(ValueError, match="^Index: expected slices with a step other than 0"):
+        v[::0]
+    with pytest.raises(ValueError, match="^Index: expected slices with a step other than 0"):
+        v[..., 0:2:0]
+    with pytest.raises(ValueError, match=r"^Index: expected at most 1 indices for shape \(4,\), got 2$"):
+        v[0, 0]
+
+
+@pytest.mark.parametrize("index, inside", [([3, -4], True), ([0, 4], False), ([-5, 1], False), ([0, 2**31 - 1], False)])
+def test_where_an_index_cannot_be_seen_what_is_not_there_is_nan(index, inside):
+    x = mx.arange(24.0).reshape(2, 3, 4)
+
+    def traced(x, index):
+        layer = ops.Index((slice(None), 0, index))
+        return layer(x), layer.backward(mx.ones((2, 2)))
+
+    z, dx = mx.compile(traced)(x, mx.array(index))
+    if inside:
+        assert z.tolist() == [[3, 0], [15, 12]] and dx[0].tolist() == [[1, 0, 0, 1], [0] * 4, [0] * 4]
+    else:
+        assert np.isnan(np.array(z)).all() and np.isnan(np.array(dx)).all()
+
+
+def test_indices_within_the_array_are_those_of_numpy():
+    numbers = np.arange(24.0).reshape(2, 3, 4)
+    node = mf.Variable(mx.array(numbers.astype(np.float32)))
+    for index in (0, -1, slice(None, None, -1), (Ellipsis, 3), (1, slice(0, 2)), (None, 1), (slice(None), [0, 2])):
+        assert np.array_equal(np.array(node[index].value), numbers[index])
+
+
+@pytest.mark.parametrize("kind", [mx.int32, mx.uint8, mx.int64])
+def test_of_whole_numbers_what_is_not_there_is_one_that_is_out_of_every_range(kind):
+    x = mx.array([3, 4, 5], dtype=kind)
+    found = mx.compile(lambda x, index: ops.Index(index)(x))(x, mx.array([0, 7]))
+    assert found.dtype == kind and found[0].item() in (mx.iinfo(kind).min, mx.iinfo(kind).max)
+    assert mx.compile(lambda x, index: ops.Index(index)(x))(x, mx.array([0, 2])).tolist() == [3, 5]

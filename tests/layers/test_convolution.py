@@ -218,14 +218,14 @@ def test_integers_are_refused():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: mf.Conv2d(0, 1, 3), "expected positive channel numbers"),
+        (lambda: mf.Conv2d(0, 1, 3), "channels as a whole number of at least 1, got 0"),
         (lambda: mf.Conv2d(3, 4, 3, groups=2), "that groups divides, got in=3, out=4, groups=2"),
         (lambda: mf.Conv2d(1, 1, 0), "expected kernel_size as a number >= 1 or a pair of them, got 0"),
         (lambda: mf.Conv2d(1, 1, (1, 2, 3)), "expected kernel_size"),
         (lambda: mf.Conv2d(1, 1, 3, padding=-1), "expected padding as a number >= 0"),
         (lambda: mf.Conv2d(1, 1, 3, padding="full"), 'expected padding as a number, a pair, "same" or "valid"'),
         (lambda: mf.Conv2d(1, 1, 3, stride=2, padding="same"), 'padding "same" keeps the size at stride 1'),
-        (lambda: mf.ConvTranspose2d(1, 0, 3), "expected positive channel numbers"),
+        (lambda: mf.ConvTranspose2d(1, 0, 3), "channels as a whole number of at least 1, got 0"),
         (lambda: mf.ConvTranspose2d(1, 1, 3, stride=2, output_padding=2), "expected output_padding < stride"),
         (lambda: mf.ConvTranspose2d(1, 1, 3, padding=2)(mx.zeros((1, 2, 2, 1))), "larger than what the padding cuts"),
     ],

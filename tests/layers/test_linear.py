@@ -88,5 +88,5 @@ def test_integers_are_refused():
 
 
 def test_sizes_must_be_positive():
-    with pytest.raises(ValueError, match="expected positive sizes"):
+    with pytest.raises(ValueError, match="in_features as a whole number of at least 1, got 0"):
         mf.Linear(0, 3)

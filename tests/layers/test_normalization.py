@@ -178,12 +178,12 @@ def test_titles_name_the_sizes():
 @pytest.mark.parametrize(
     "use, message",
     [
-        (lambda: mf.BatchNorm(0), "BatchNorm: expected num_features >= 1"),
+        (lambda: mf.BatchNorm(0), "BatchNorm: expected num_features as a whole number of at least 1"),
         (lambda: mf.BatchNorm(1, momentum=2), "0 <= momentum <= 1"),
         (lambda: mf.BatchNorm(3)(mx.zeros((2, 4))), r"BatchNorm\(3\): expected input \(batch, ..., 3\), got \(2, 4\)"),
         (lambda: mf.BatchNorm(3)(mx.zeros((2, 3, 5, 5))), "channels come last"),
         (lambda: mf.BatchNorm(3)(mx.zeros((1, 3))), "expected more than one value for each channel in training"),
-        (lambda: mf.LayerNorm(0), "LayerNorm: expected positive sizes"),
+        (lambda: mf.LayerNorm(0), "LayerNorm: expected normalized_shape as a whole number of at least 1"),
         (lambda: mf.LayerNorm((2, 3))(mx.zeros((2, 3))), r"expected input \(batch, ..., 2, 3\), got \(2, 3\)"),
         (lambda: mf.GroupNorm(2, 3), "expected num_channels divisible by num_groups"),
         (lambda: mf.GroupNorm(1, 3)(mx.zeros((2, 4))), r"expected input \(batch, ..., 3\), got \(2, 4\)"),
@@ -198,3 +198,11 @@ def test_integers_are_refused():
     for layer in (mf.BatchNorm(3), mf.LayerNorm(3), mf.GroupNorm(1, 3)):
         with pytest.raises(TypeError, match="expected real numbers"):
             layer(mx.zeros((2, 3), dtype=mx.int32))
+
+
+@pytest.mark.parametrize("make", [lambda: mf.LayerNorm(1), lambda: mf.BatchNorm(1)])
+def test_the_bias_gradient_of_very_many_samples_agrees_with_double_precision(make):
+    layer, grad = make(), np.random.default_rng(0).random((500_000, 1), dtype=np.float32)
+    layer(mx.zeros(grad.shape))
+    layer.backward(mx.array(grad))
+    assert abs(layer.bias.grad.item() / grad.sum(dtype=np.float64) - 1) < 1e-6

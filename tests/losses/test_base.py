@@ -138,7 +138,10 @@ def test_a_linked_loss_runs_the_models_backward():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: mf.MSELoss()(mx.zeros((3, 1)), mx.zeros((3,))), r"shape \(3, 1\), got \(3,\); use y.reshape\(-1, 1\)"),
+        (
+            lambda: mf.MSELoss()(mx.zeros((3, 1)), mx.zeros((3,))),
+            r"shape \(3, 1\), got \(3,\); use y.reshape\(-1, 1\)$",
+        ),
         (lambda: mf.MSELoss()(mx.zeros((3, 2)), mx.zeros((3,))), r"one_hot\(target, 2\)"),
         (lambda: mf.CrossEntropyLoss()(mx.zeros((3, 2)), mx.array([0, 1])), r"integer targets of shape \(3,\)"),
         (lambda: mf.CrossEntropyLoss()(mx.zeros((3,)), mx.array([0])), r"a prediction \(batch, classes\)"),
@@ -155,6 +158,24 @@ def test_mistakes_are_explained(call, message):
         call()
 
 
+def test_a_target_of_as_many_numbers_but_other_samples_is_not_told_to_be_reshaped():
+    with pytest.raises(ValueError, match=r"shape \(3, 2\), got \(2, 3\)$"):
+        mf.MSELoss()(mx.zeros((3, 2)), mx.zeros((2, 3)))
+
+
+def test_the_loss_of_very_many_numbers_agrees_with_double_precision():
+    prediction = np.random.default_rng(0).random(500_000, dtype=np.float32)
+    found = mf.L1Loss()(mx.array(prediction), mx.zeros(prediction.shape)).item()
+    assert abs(found / prediction.mean(dtype=np.float64) - 1) < 1e-6
+
+
 def test_linking_to_something_else_than_a_model_is_refused():
     with pytest.raises(TypeError, match="expected a model to link to, got str"):
         mf.MSELoss("mean")
+
+
+@pytest.mark.parametrize("loss", [mf.MSELoss(), mf.CrossEntropyLoss(), mf.NLLLoss(), mf.BCEWithLogitsLoss()], ids=str)
+def test_no_samples_have_no_loss(loss):
+    target = mx.zeros((0,), dtype=mx.int32) if "Entropy" in str(loss) or "NLL" in str(loss) else mx.zeros((0, 3))
+    with pytest.raises(ValueError, match=rf"^{type(loss).__name__}: expected at least one sample, got \(0, 3\)$"):
+        loss(mx.zeros((0, 3)), target)

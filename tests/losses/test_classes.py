@@ -134,3 +134,45 @@ def test_fit_and_evaluate_take_the_mean_over_the_targets_that_count(compile):
         history = model.fit(x, y, loss=loss, optimizer=mf.SGD(model, lr=1e-12), epochs=1, batch_size=batch_size,
                             verbose=0, compile=compile)  # fmt: skip
         close(history.history["loss"][0], expected)
+
+
+# -------------------------------------------------------------------- out of range
+
+
+OUT_OF_RANGE = [np.array([0, 3, 1]), np.array([0, -1, 1]), np.array([0, 2**32 + 1, 1]), np.array([0, 200, 1], np.uint8)]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("make", [mf.CrossEntropyLoss, mf.NLLLoss])
+@pytest.mark.parametrize("labels", OUT_OF_RANGE, ids=lambda labels: f"{labels[1]}")
+def test_a_label_out_of_range_is_an_error_by_hand_and_nan_where_it_cannot_be_seen(make, reduction, labels):
+    loss, logits, target = make(reduction=reduction), mx.array(normal(3, 3).astype(np.float32)), mx.array(labels)
+    with pytest.raises(
+        ValueError, match=rf"^{make.__name__}: expected class labels in 0..2, got {labels[1]} at \[1\]$"
+    ):
+        loss(logits, target)
+
+    def traced(logits, target):
+        return loss(logits, target), loss.gradient()
+
+    value, gradient = mx.compile(traced)(logits, target)
+    finite = np.isfinite(np.array(gradient))
+    assert np.isnan(value.item()) and finite[[0, 2]].all() and not finite[1].any()
+
+
+def test_labels_of_few_bits_name_more_classes_than_they_hold():
+    logits = mx.array(normal(2, 300).astype(np.float32))
+    small, large = (mx.array(np.array([250, 7], kind)) for kind in (np.uint8, np.int32))
+    loss = mf.CrossEntropyLoss()
+    value = mx.compile(loss.forward)(logits, small)
+    assert np.isfinite(value.item())
+    assert value.item() == loss(logits, large).item() == loss(logits, small).item()
+
+
+def test_class_numbers_that_are_no_integers_are_told_how_to_become_some():
+    with pytest.raises(
+        ValueError, match=r"got .*float32 of shape \(4,\); use y.astype\(int\), in MLX astype\(mx.int32\)$"
+    ):
+        mf.CrossEntropyLoss()(mx.zeros((4, 3)), mx.zeros((4,)))
+    with pytest.raises(ValueError, match=r"got \(4, 1\); use y.reshape\(-1\)$"):
+        mf.CrossEntropyLoss()(mx.zeros((4, 3)), mx.array([[0], [1], [2], [0]]))

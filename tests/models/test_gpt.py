@@ -192,7 +192,7 @@ def test_attention_that_sees_later_places_cannot_remember():
         (([1], 1), {"temperature": float("nan")}, "expected a temperature >= 0, got nan"),
         (([1], 1), {"top_k": 0}, "expected top_k from 1 to 11, the vocabulary, got 0"),
         (([1], 1), {"top_k": 12}, "expected top_k from 1 to 11, the vocabulary, got 12"),
-        (([11], 1), {}, r"Embedding\(11 -> 8\): expected numbers in 0..10, got 11..11"),
+        (([11], 1), {}, r"Embedding\(11 -> 8\): expected numbers in 0..10, got 11 at \[0, 0\]"),
     ],
 )
 def test_what_cannot_be_continued_is_refused_in_words(arguments, options, message):

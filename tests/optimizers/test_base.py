@@ -236,7 +236,7 @@ def test_a_changed_learning_rate_acts_on_the_compiled_step():
         (lambda p: mf.Adagrad(p, initial_accumulator_value=-1.0), r"Adagrad: expected initial_accumulator_value >= 0"),
         (lambda p: mf.SGD(p, 0.1, clip_value=1, clip_norm=1), r"SGD: expected clip_value or clip_norm, got both"),
         (lambda p: mf.SGD(p, 0.1, clip_norm=0.0), r"SGD: expected a clipping limit > 0, got 0.0"),
-        (lambda p: mf.SGD(p, 0.1, accumulate=0), r"SGD: expected to accumulate over a whole number of at least 1"),
+        (lambda p: mf.SGD(p, 0.1, accumulate=0), r"SGD: expected accumulate as a whole number of at least 1"),
         (lambda p: mf.SGD([], 0.1), r"SGD: expected parameters to optimize, got none"),
         (lambda p: mf.SGD([*p, p[0]], 0.1), r"SGD: a parameter of shape \(4, 3\) was given twice"),
         (

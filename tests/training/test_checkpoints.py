@@ -189,7 +189,7 @@ def change(what, tmp_path):
     [
         ("no resume", r"fit: .* already holds checkpoints; resume=True goes on from the last one"),
         ("no folder", r"fit: resume=True needs the folder of the checkpoints"),
-        ("keep", r"fit: expected to keep at least 1 checkpoint, got keep=0"),
+        ("keep", r"fit: expected keep as a whole number of at least 1, got 0"),
         ("seed", r"fit: the checkpoints in .* were made with seed=1, and now it is 2"),
         ("callbacks", r"checkpoint of epoch 1 was made with the callbacks \['EarlyStopping', .*'\], and now .* \[\]"),
         ("optimizer", r"checkpoint of epoch 1 does not fit: the optimizer was Adam and now is SGD"),

@@ -85,14 +85,16 @@ def test_the_validation_loss_equals_evaluate_on_the_same_data():
     assert scores == {"loss": history.history["val_loss"][-1], "accuracy": history.history["val_accuracy"][-1]}
 
 
-def test_a_batch_of_a_loss_that_sums_is_not_averaged():
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_loss_that_sums_is_summed_over_all_samples_as_evaluate_does(compile):
     model = small()
-    history = model.fit(X, Y, loss=mf.MSELoss(reduction="sum"), optimizer=mf.SGD(model, lr=0.0), batch_size=50,
-                        verbose=0, shuffle=False, compile=False)  # fmt: skip
-    one_batch_mean = history.history["loss"][0]
-    prediction = np.array(model.predict(X))
-    batches = [((prediction[i : i + 50] - Y[i : i + 50]) ** 2).sum() for i in (0, 50, 100)]
-    assert one_batch_mean == pytest.approx(np.mean(batches), rel=1e-5)
+    loss = mf.MSELoss(reduction="sum")
+    expected = np.square(np.array(model.predict(X)) - Y).sum()
+    for batch_size in (50, 130, 1):
+        history = model.fit(X, Y, loss=loss, optimizer=mf.SGD(model, lr=0.0), batch_size=batch_size, verbose=0,
+                            compile=compile, validation_data=(X, Y))  # fmt: skip
+        found = [history.history["loss"][0], history.history["val_loss"][0], model.evaluate(X, Y)["loss"]]
+        assert found == pytest.approx([expected] * 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["numpy", "float64", "lists", "mlx", "torch"])
@@ -275,13 +277,13 @@ def test_a_model_that_looks_at_values_runs_uncompiled_after_one_warning():
     [
         ({"x": X[:100]}, "same number of samples everywhere, got x 100, y 130"),
         ({"x": X[:0], "y": Y[:0]}, r"at least one sample, got x of shape \(0, 2\)"),
-        ({"batch_size": 0}, "fit: expected a batch_size of at least 1, got 0"),
-        ({"batch_size": 2.5}, "batch_size of at least 1, got 2.5"),
+        ({"batch_size": 0}, "fit: expected batch_size as a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size as a whole number of at least 1, got 2.5"),
         ({"loss": "msee"}, "unknown loss 'msee'; known: mse"),
         ({"optimizer": "sgdd"}, "unknown optimizer 'sgdd'; known: sgd"),
         ({"metrics": ["acuracy"]}, "unknown metric 'acuracy'; known: accuracy"),
         ({"metrics": ["mae", "mae"]}, "metric 'mae' is given twice"),
-        ({"epochs": -1}, "epochs and initial_epoch of at least 0"),
+        ({"epochs": -1}, "fit: expected epochs as a whole number of at least 0, got -1"),
         ({"validation_split": 1.0}, "0 <= validation_split < 1"),
         ({"validation_split": 0.001}, "validation_split=0.001 of 130 samples leaves 130"),
         ({"validation_split": 0.5, "validation_data": (X, Y)}, "no validation_data beside it"),
@@ -290,13 +292,16 @@ def test_a_model_that_looks_at_values_runs_uncompiled_after_one_warning():
         ({"class_weight": {0: 1.0}, "sample_weight": np.ones(130)}, "no sample_weight beside it"),
         ({"class_weight": {7: 2.0}}, "no sample has class 7"),
         ({"y": None}, "expected targets y beside the inputs x"),
-        ({"x": X[:, :1]}, r"Linear\(2 -> 8\): expected input \(batch, 2\), got \(130, 1\)"),
+        ({"x": X[:, :1]}, r"fit: Linear\(2 -> 8\): expected input \(batch, 2\), got \(130, 1\)"),
         (
             {"y": Y[:, 0]},
-            r"MSELoss: expected a target of the prediction's shape \(130, 2\), got \(130,\); for class",
+            r"fit: MSELoss: expected a target of the prediction's shape \(130, 2\), got \(130,\); for class",
         ),
         ({"x": [[1.0, 2.0], [3.0]]}, "a rectangular list"),
-        ({"loss": "cross_entropy", "y": Y.argmax(1) + 1}, "class labels in 0..1, got 1..2"),
+        (
+            {"loss": "cross_entropy", "y": Y.argmax(1) + 1},
+            r"fit: CrossEntropyLoss: .* labels in 0..1, got 2 at \[\d\]; classes count from 0: use y - 1$",
+        ),
         ({"x": [], "y": None}, "the iterable gave no batches"),
         ({"x": [X], "y": None}, r"batch 1: expected \(x, y\) or \(x, y, sample_weight\), got ndarray"),
         ({"x": [(X, Y[:3])], "y": None}, "batch 1: expected 130 samples as in x"),

@@ -152,3 +152,16 @@ def test_the_loss_that_the_error_about_functions_tells_to_write_works():
     mine.fit(X, Y, loss=MyLoss(), optimizer="sgd", seed=0, verbose=0)
     ours.fit(X, Y, loss="mse", optimizer="sgd", seed=0, verbose=0)
     assert same(mine, ours)
+
+
+@pytest.mark.parametrize("options", [{"y": Y[:3]}, {"metrics": ["none"]}, {"callbacks": [3]}, {"x": X[:, :1]}])
+def test_a_fit_that_is_refused_is_not_remembered(options):
+    model = small()
+    with pytest.raises((ValueError, TypeError), match="^fit: "):
+        model.fit(**{"x": X, "y": Y, "loss": "mse", "optimizer": "adam", "verbose": 0, **options})
+    assert model._optimizer == (None, None) and model._evaluation == (None, ())
+    model.compile("sgd", "l1", metrics=["mae"])
+    before = model._optimizer, model._evaluation
+    with pytest.raises((ValueError, TypeError), match="^fit: "):
+        model.fit(**{"x": X, "y": Y, "loss": "mse", "optimizer": "adam", "verbose": 0, **options})
+    assert (model._optimizer, model._evaluation) == before

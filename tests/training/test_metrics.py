@@ -39,3 +39,11 @@ def test_a_metric_that_returns_nonsense_is_named():
             return "good"
 
         model.evaluate([[1.0]], [[1.0]], loss="mse", metrics=[words])
+
+
+@pytest.mark.parametrize("name", ["mae", "mse", "accuracy"])
+def test_metrics_of_very_many_numbers_agree_with_double_precision(name):
+    far = np.random.default_rng(0).random(500_000, dtype=np.float32)
+    expected = {"mae": far, "mse": np.square(far), "accuracy": far <= 0.5}[name].mean(dtype=np.float64)
+    found = float(metrics.measure(name, metrics.NAMES[name], mx.array(far), mx.zeros(far.shape)))
+    assert abs(found / expected - 1) < 1e-6
