@@ -11,7 +11,7 @@ import sys
 import warnings
 from typing import Any
 
-from ..backend.distributed import rank
+from ..backend.distributed import speaks
 
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -31,6 +31,6 @@ class GuardrailWarning(UserWarning):
 def warn_once(owner: Any, kind: str, words: str) -> None:
     """Warn, unless this owner (a model, a loss, an optimizer) has been warned of this kind before."""
     warned: set[str] = vars(owner).setdefault("_warned", set())
-    if kind not in warned and rank() == 0:
+    if kind not in warned and speaks():
         warned.add(kind)
         warnings.warn(words, GuardrailWarning, stacklevel=users_line())

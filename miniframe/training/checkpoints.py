@@ -210,10 +210,10 @@ class Checkpoints:
             raise ValueError(f"fit: none of the checkpoints in {self.folder} can be read: {'; '.join(damaged)}")
         return None
 
-    @property
-    def epoch(self) -> int | None:
-        """The last finished epoch of the training to go on with; None for a new one."""
-        return None if self.snapshot is None else self.snapshot.epoch
+    def facts(self) -> dict[str, Any]:
+        """What ranks that train together have to have in common."""
+        last = "nowhere" if self.snapshot is None else f"epoch {self.snapshot.epoch + 1}"
+        return {"checkpoint": "none" if self.folder is None else "a folder", "what resume goes on from": last}
 
     def seed(self, asked: int | None) -> int:
         """The seed of the training: the checkpoint's, the one asked for, or a fresh one; that of rank 0 everywhere."""

@@ -27,7 +27,7 @@ def chosen_step(model: Module, loss: Loss, optimizer: Optimizer, compile: bool, 
 
 def _on_ranks(step: ParallelStep) -> ParallelStep:
     """One among several ranks starts where rank 0 is."""
-    step.team.must_agree({"the number of weights and state arrays": len(step.cells)})
+    step.team.must_agree(step.kinds())
     step.team.share(step.cells)
     step.optimizer.iterations = step.team.first(step.optimizer.iterations)
     return step

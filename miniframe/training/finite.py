@@ -89,7 +89,9 @@ class Watch:
         remembered steps are repeated, one at a time, up to the one that fails.
         """
         values, iterations = values_of(self.step.cells), self.step.optimizer.iterations
-        if (not _computed(values) or from_mlx(error)) and self._done and team().size == 1:
+        if team().size > 1 and self._done and not _computed(values):  # a step cannot be repeated without the others
+            values, iterations = self._values, self._iterations
+        elif (not _computed(values) or from_mlx(error)) and self._done and team().size == 1:
             batches, self._done = self._done, []
             self._rewind(0)
             for _, _, batch, _ in batches:

@@ -27,6 +27,7 @@ from .guardrails import look_at_fit
 from .history import History
 from .loop import Training
 from .metrics import Metric
+from .parallel import in_common
 from .settings import Settings, check_other
 from .trial import DataTrial
 
@@ -99,9 +100,9 @@ def fit(
         ValueError, TypeError: for unsuitable data or settings, before anything is trained, changed or written.
         NonFiniteError: when the loss or a weight becomes NaN or infinite, naming epoch, batch and layer.
     """
-    settings = Settings(epochs, initial_epoch, batch_size, shuffle, validation_split, verbose)
-    check_other(seed, compile, checkpoint, resume, keep)
-    with team().together():
+    with team().together("fit"):
+        settings = Settings(epochs, initial_epoch, batch_size, shuffle, validation_split, verbose)
+        check_other(seed, compile, checkpoint, resume, keep)
         with said_by("fit"):
             found = goal(model, loss, optimizer, metrics)
             callbacks = as_callbacks(callbacks)
@@ -122,8 +123,9 @@ def fit(
             )
         found.remember(model)
 
-        facts = {"epochs": epochs, "batch_size": batch_size, "the number of batches": data.steps(batch_size)}
-        team().must_agree({**facts, "resume": checkpoints.epoch})
+        team().must_agree(
+            in_common(settings, found.loss, found.optimizer, found.measures, data, validation) | checkpoints.facts()
+        )
         step = chosen_step(model, found.loss, found.optimizer, compile, keep_prediction=bool(found.measures))
         training = Training(step, data, validation, found.measures, settings, checkpoints, callbacks)
         return training.run()

@@ -215,7 +215,7 @@ class Training:
 
 def add_words(error: BaseException, words: str) -> None:
     """Say something behind an error's own message."""
-    if len(error.args) == 1 and isinstance(error.args[0], str):
+    if len(error.args) == 1 and isinstance(error.args[0], str) and words not in error.args[0]:
         error.args = (f"{error.args[0].rstrip('.')}; {words}",)
-    elif isinstance(error, Exception) and hasattr(error, "add_note"):  # from Python 3.11 on
+    elif isinstance(error, Exception) and hasattr(error, "add_note") and words not in str(error):  # Python 3.11 on
         error.add_note(words)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import mlx.core as mx
 
-from ..backend.distributed import Team
+from ..backend.team import Team, kind
 from ..core.arrays import is_floating, number
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
+from .evaluation import BATCH
+from .settings import Settings
 from .step import Step, forward_backward
 
 
@@ -30,13 +33,25 @@ class ParallelStep(Step):
     def __init__(self, team: Team, model: Module, loss: Loss, optimizer: Optimizer, *options: Any) -> None:
         super().__init__(model, loss, optimizer, *options)
         self.team = team
+        self.began = False
 
     def renew(self) -> None:
         super().renew()
         self.statistics = [b for b in self.model.buffers() if is_floating(b.value)]
 
+    def kinds(self) -> dict[str, str]:
+        """The types and shapes of all that the ranks share: weights, statistics and the optimizer's state."""
+        cells = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        state = {
+            f"array {place} of the optimizer's state": c for place, c in enumerate(self.optimizer.cells(), start=1)
+        }
+        return {name: kind(cell.value) for name, cell in {**cells, **state}.items()}
+
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
-        self.team.last_sign = time.monotonic()
+        if not self.began:
+            self.began = True
+            self.team.must_agree(shapes_of(batch))
+        self.team.advance("training on a batch", batch_samples(batch))
         rows, count = self.team.part(batch)
         fraction = count / batch_samples(batch)
         weight = float(count > 0)
@@ -57,6 +72,29 @@ class ParallelStep(Step):
         for buffer, mean in zip(self.statistics, sums[len(learned) :]):
             buffer.value = mean
         return value, prediction
+
+
+def in_common(
+    settings: Settings, loss: Loss, optimizer: Optimizer, measures: Iterable[str], data: Any, validation: Any
+) -> dict[str, Any]:
+    """What has to be the same on all ranks, by the names that users know."""
+    given = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "verbose"}
+    return {
+        **given,
+        "loss": type(loss).__name__,
+        "optimizer": type(optimizer).__name__,
+        "metrics": ", ".join(measures) or "none",
+        "the number of batches": data.steps(settings.batch_size),
+        "the number of validation batches": "none" if validation is None else validation.steps(BATCH),
+    }
+
+
+def shapes_of(batch: Any) -> dict[str, str]:
+    """The types and shapes in a batch, by name."""
+    x, *rest = batch
+    inputs = {f"x[{place}]": part for place, part in enumerate(x)} if isinstance(x, tuple) else {"x": x}
+    parts = {**inputs, **dict(zip(("y", "sample_weight"), rest))}
+    return {f"{name} of the first batch": kind(part) for name, part in parts.items()}
 
 
 def _times(array: Any, weight: mx.array) -> mx.array:

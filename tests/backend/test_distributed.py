@@ -24,7 +24,7 @@ def test_one_rank_of_mlx_launch_is_a_process_by_itself(tmp_path, monkeypatch):
 
 
 def test_a_run_time_error_of_a_single_process_stays_what_it_is():
-    with pytest.raises(RuntimeError, match="^peer$") as caught, mf.distributed.team().together():
+    with pytest.raises(RuntimeError, match="^peer$") as caught, mf.distributed.team().together("a test"):
         raise RuntimeError("peer")
     assert type(caught.value) is RuntimeError
 
