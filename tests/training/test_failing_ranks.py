@@ -31,7 +31,7 @@ STOPS = {  # the rank that fails, and what the other one says
 }
 REFUSED = {  # what both say, or each of the two; all of it before any step, or at the next look
     "data": ("rank 1 stopped: ValueError: fit: expected the same number of samples", "ValueError: fit: expected"),
-    "a setting": ("rank 1 stopped: ValueError: fit: expected batch_size", "ValueError: fit: expected a batch_size"),
+    "a setting": ("rank 1 stopped: ValueError: fit: expected batch_size", "ValueError: fit: expected batch_size"),
     "shape": ("0.weight is float32 (5, 2) on rank 0 and float32 (6, 2) on rank 1",),
     "dtype": ("0.weight is float32 (5, 2) on rank 0 and float16 (5, 2) on rank 1",),
     "name": ("0.weight is float32 (5, 2) on rank 0 and missing on rank 1",),
