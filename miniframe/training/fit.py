@@ -123,9 +123,7 @@ def fit(
             )
         found.remember(model)
 
-        team().must_agree(
-            in_common(settings, found.loss, found.optimizer, found.measures, data, validation) | checkpoints.facts()
-        )
+        team().must_agree(in_common(settings, found, data, validation) | checkpoints.facts())
         step = chosen_step(model, found.loss, found.optimizer, compile, keep_prediction=bool(found.measures))
         training = Training(step, data, validation, found.measures, settings, checkpoints, callbacks)
         return training.run()

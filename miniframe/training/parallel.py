@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..data.batch import batch_samples
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
 from .evaluation import BATCH
+from .goal import Goal
 from .settings import Settings
 from .step import Step, forward_backward
 
@@ -74,16 +74,14 @@ class ParallelStep(Step):
         return value, prediction
 
 
-def in_common(
-    settings: Settings, loss: Loss, optimizer: Optimizer, measures: Iterable[str], data: Any, validation: Any
-) -> dict[str, Any]:
+def in_common(settings: Settings, found: Goal, data: Any, validation: Any) -> dict[str, Any]:
     """What has to be the same on all ranks, by the names that users know."""
     given = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "verbose"}
     return {
         **given,
-        "loss": type(loss).__name__,
-        "optimizer": type(optimizer).__name__,
-        "metrics": ", ".join(measures) or "none",
+        "loss": type(found.loss).__name__,
+        "optimizer": type(found.optimizer).__name__,
+        "metrics": ", ".join(found.measures) or "none",
         "the number of batches": data.steps(settings.batch_size),
         "the number of validation batches": "none" if validation is None else validation.steps(BATCH),
     }
