@@ -99,6 +99,7 @@ from .losses import (
     NLLLoss,
 )
 from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, schedules
+from .plots.live import LiveCurve
 from .saving.description import register
 from .saving.model import load
 from .training import metrics
@@ -128,6 +129,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW",
     "train_step", "batches", "one_hot", "as_array", "seed", "History", "GuardrailWarning", "NonFiniteError",
     "Callback", "LambdaCallback", "CSVLogger", "EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint",
+    "LiveCurve",
     "FlightRecorder", "RecorderWarning", "DistributedError",
     # proof and insight
     "check_gradients", "compare_gradients", "to_code", "trace", "backward_steps", "jacobian", "jacobian_route",

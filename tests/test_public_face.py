@@ -55,6 +55,8 @@ def test_the_classes_that_are_taught_something_are_known():
     names = {verb.cls.__name__ for verb in VERBS}
     assert names == {
         "Module",
+        "Node",
+        "History",
         "Sequential",
         "Graph",
         "Expression",

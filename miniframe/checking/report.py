@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.tables import html_table
+
 
 def relative_error(a: np.ndarray, b: np.ndarray, floor: float = 1e-12) -> float:
     """‖a - b‖ / (‖a‖ + ‖b‖), the one measure of how far two gradients are apart.
@@ -132,3 +134,11 @@ class Report:
             inner = max(len(row.name) for row in report.rows)
             lines += [f"  {line}" for row in report.rows if not row.passed for line in row.lines(inner)]
         return "\n".join([*lines, f"  {self.remark}"] if self.remark else lines)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, the words of every failed row below the table."""
+        rows = [("✓" if row.passed else "✗", row.name, str(row.shape), f"{row.error:.1e}") for row in self.rows]
+        verdict = f"check_gradients({self.title}): {'passed' if self.passed else 'FAILED'}"
+        _, *words = repr(self).splitlines()
+        told = [] if self.passed else [line.strip() for line in words if not line.startswith("  ok ")]
+        return html_table([("", "of", "shape", "error"), *rows], numbers=1, title=verdict, words=told)

@@ -241,6 +241,7 @@ class Module:
 
     if TYPE_CHECKING:  # taught by the files that define them (see teach.py); here for editors and type checkers
         summary = _summary.summary
+        _repr_html_ = _summary.as_html
         compile = _goal.compile
         fit = _fit.fit
         evaluate = _evaluate.evaluate

@@ -20,6 +20,7 @@ from .walk import backward
 from .words import brief
 
 if TYPE_CHECKING:
+    from ..drawing import graphs as _drawing
     from .module import Module
 
 Shape = tuple[int | None, ...]
@@ -121,6 +122,9 @@ class Node(Expression):
     def __repr__(self) -> str:
         title = f"{self.operation} {self.name!r}" if self.name else self.operation
         return f"Node({title}, value={brief(self.value)}, grad={brief(self.grad)})"
+
+    if TYPE_CHECKING:  # taught by the file that draws
+        _repr_html_ = _drawing.as_html
 
     def named(self, name: str) -> Node:
         """Give the node a name and return it: ``h = Linear(2, 3)(x).named("hidden")``."""

@@ -6,6 +6,7 @@ Each box is a layer call with its name, shape and, for small graphs after a pass
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..core.walk import ancestors
 from ..graph.graph import Graph
 from ..graph.names import name_nodes
 from .boxes import Box, Picture
+from .painting import paint_svg
 
 Drawable = Graph | Sequential | Node | Sequence[Node]
 SMALL = 4  # numbers: arrays up to this size are shown in full
@@ -111,4 +113,12 @@ def _numbers(array: Any) -> str:
     return flat[0] if array.size == 1 else "[" + ", ".join(flat) + "]"
 
 
-teach(Graph, draw)
+def as_html(graph: Graph | Node) -> str:
+    """A notebook's picture of a graph, or of all that is behind a node; words where it would have too many boxes."""
+    if len(names_of(graph)) <= FEW:
+        return paint_svg(picture_of(graph))
+    return f"<pre>{escape(repr(graph))}</pre>"
+
+
+teach(Graph, draw, _repr_html_=as_html)
+teach(Node, _repr_html_=as_html)

@@ -246,6 +246,7 @@ class Graph(Module):
         remove = _surgery.remove
         split = _splitting.split_graph
         draw = _drawing.draw
+        _repr_html_ = _drawing.as_html
 
 
 def _as_nodes(nodes: Nodes, what: str) -> tuple[Node, ...]:

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from ..core.arrays import as_tuple
 from ..core.module import Module
-from ..core.tables import sample_shape, table
+from ..core.tables import html_table, sample_shape, table
 from ..core.teach import teach
 from ..core.untouched import untouched
 from .passes import Pass
@@ -51,18 +51,27 @@ class Summary:
     def multiply_adds(self) -> int:
         return sum(row.multiply_adds for row in self.rows)
 
-    def __repr__(self) -> str:
+    def _lines(self) -> list[tuple[str, ...]]:
         head = ("name", "layer", "output shape", "parameters", "multiply-adds")
         body = [
             (row.name, row.layer, _shapes(row), f"{row.parameters:,}", f"{row.multiply_adds:,}") for row in self.rows
         ]
-        foot = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
-        first, *middle, last = table([head, *body, foot], numbers=2)
-        rule = "-" * len(first)
+        return [head, *body, ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")]
+
+    def _words(self) -> list[str]:
         frozen = self.parameters - self.trainable
-        words = [f"{self.parameters:,} parameters, {frozen:,} of them frozen"] if frozen else []
-        title = f"{self.title}, input {sample_shape(self.input_shape)}"
-        return "\n".join([title, rule, first, rule, *middle, rule, last, *words])
+        return [f"{self.parameters:,} parameters, {frozen:,} of them frozen"] if frozen else []
+
+    def _title(self) -> str:
+        return f"{self.title}, input {sample_shape(self.input_shape)}"
+
+    def __repr__(self) -> str:
+        first, *middle, last = table(self._lines(), numbers=2)
+        rule = "-" * len(first)
+        return "\n".join([self._title(), rule, first, rule, *middle, rule, last, *self._words()])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._lines(), numbers=2, title=self._title(), words=self._words())
 
 
 def _shapes(row: Row) -> str:
@@ -116,4 +125,19 @@ def summary(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.fl
     return found
 
 
-teach(Module, summary)
+def as_html(model: Module) -> str:
+    """A notebook's picture of a model: its layers with the shapes and the number of their parameters."""
+    rows = []
+    for name, module in model.named_modules():
+        own = {path: p for path, p in module.named_parameters() if "." not in path}
+        if own or len(list(module.modules())) == 1:  # not of models whose layers are listed anyway
+            shapes = ", ".join(f"{path} {p.shape}" for path, p in own.items())
+            rows.append((name, module.title(), shapes, f"{sum(p.size for p in own.values()):,}"))
+    parameters = list(model.parameters())
+    frozen = sum(p.size for p in parameters if not p.trainable)
+    words = f"{sum(p.size for p in parameters):,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
+    head = ("name", "layer", "weights", "parameters")
+    return html_table([head, *rows], numbers=1, title=type(model).__name__, words=[words])
+
+
+teach(Module, summary, _repr_html_=as_html)

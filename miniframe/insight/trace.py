@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from ..core.arrays import as_array
 from ..core.module import Module
-from ..core.tables import table
+from ..core.tables import html_table, table
 from ..core.untouched import untouched
 from ..core.words import shape_text
 from ..graph.passes import Pass
@@ -71,14 +71,22 @@ class Trace:
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __repr__(self) -> str:
+    def _lines(self) -> list[tuple[str, ...]]:
         head = ("name", "layer", "output", "mean |value|", "mean |grad|")
         rows = [
             (t.name, t.module.title(), shape_text(t.output), _size(t.output), _size(t.grad_output)) for t in self.layers
         ]
-        first, *lines = table([head, *rows])
-        end = [] if self.loss is None else [f"loss {self.loss.item():.6g}"]
-        return "\n".join([first, "-" * len(first), *lines, *end])
+        return [head, *rows]
+
+    def _words(self) -> list[str]:
+        return [] if self.loss is None else [f"loss {self.loss.item():.6g}"]
+
+    def __repr__(self) -> str:
+        first, *lines = table(self._lines())
+        return "\n".join([first, "-" * len(first), *lines, *self._words()])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._lines(), title="trace", words=self._words())
 
 
 def trace(model: Module, x: Any, loss: Loss | str | None = None, target: Any = None) -> Trace:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.module import Module
+from ..core.tables import html_table
 from ..core.teach import teach
 from ..optimizers.schedules import Schedule
+from ..training.history import History
 from .canvas import COLOURS, PANEL, caption, legend, logarithmic, named, sheet
+
+LAST = 10  # epochs in a table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,4 +158,18 @@ def plot(schedule: Schedule, steps: int) -> Figure:
     return schedules(schedule, steps)
 
 
+def as_html(history: History) -> str:
+    """A notebook's picture of a history: its curves, or without matplotlib a table of the last epochs."""
+    try:
+        drawing = io.StringIO()
+        curves(history).savefig(drawing, format="svg")
+        return drawing.getvalue()[drawing.getvalue().index("<svg") :]
+    except (ImportError, ValueError):  # no matplotlib, or no epochs
+        head = ("epoch", *history.history)
+        columns = [history.epoch[-LAST:], *[values[-LAST:] for values in history.history.values()]]
+        rows = [(str(epoch + 1), *[f"{value:.4g}" for value in values]) for epoch, *values in zip(*columns)]
+        return html_table([head, *rows], numbers=len(head), title=repr(history))
+
+
 teach(Schedule, plot)
+teach(History, _repr_html_=as_html)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backend.distributed import Team
 from ..core.arrays import number
+
+if TYPE_CHECKING:
+    from ..plots import training as _plots
 
 WAITING = 1000  # batches whose numbers are read later at most, so that an endless stream needs no endless memory
 
@@ -36,6 +39,9 @@ class History:
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
+
+    if TYPE_CHECKING:  # taught by the file that draws
+        _repr_html_ = _plots.as_html
 
 
 class Mean:
