@@ -84,7 +84,7 @@ class LiveCurve(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.history = {}
-        self._shown, self._last, self._handle = 0, -math.inf, None
+        self._shown, self._last, self._drawn, self._handle = 0, -math.inf, False, None
         measured = [name for name in self.params["metrics"] if not name.startswith("val_")]
         for name in self.quantities or []:
             if name not in measured:
@@ -93,19 +93,22 @@ class LiveCurve(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        if time.monotonic() - self._last >= self.every:
-            self._show(final=False)
+        self._drawn = epoch + 1 == self.params["epochs"] or time.monotonic() - self._last >= self.every
+        if self._drawn:
+            self._show(ended=False)
             self._last = time.monotonic()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        self._show(final=True)
+        if not self._drawn or not watched():
+            self._shown = 0  # what was drawn last stands above the finished bar; this comes below
+            self._show(ended=True)
 
-    def _show(self, final: bool) -> None:
+    def _show(self, ended: bool) -> None:
         if not self.history or rank() > 0:
             return
         if "ipykernel" in sys.modules:
             self._handle = shown_in_notebook(curves(self.history, self.quantities), self._handle)
-        elif final or sys.stdout.isatty():
+        elif ended or watched():
             self._write("\n".join(text_curve(self.history, name) for name in self.quantities or ["loss"]))
 
     def _write(self, text: str) -> None:
@@ -113,6 +116,11 @@ class LiveCurve(Callback):
         up = f"\x1b[{self._shown}A\x1b[J" if self._shown and sys.stdout.isatty() else ""
         tqdm.write(up + text)
         self._shown = text.count("\n") + 1
+
+
+def watched() -> bool:
+    """Whether someone looks on while it happens: in a notebook, or in a terminal."""
+    return "ipykernel" in sys.modules or sys.stdout.isatty()
 
 
 def shown_in_notebook(figure: Any, handle: Any = None) -> Any:

@@ -40,15 +40,28 @@ def test_a_terminal_gets_a_plot_after_every_epoch_over_the_one_before(monkeypatc
     trained(LiveCurve(["loss", "mae"], every=0), monkeypatch, page, metrics=["mae"])
     plots = page.getvalue().split("\x1b[")
     lines = {part.count("\n") for part in plots}
-    assert page.getvalue().count("└") == 2 * 5  # after four epochs and at the end
+    assert page.getvalue().count("└") == 2 * 4
     ups = re.findall(r"\x1b\[(\d+)A\x1b\[J", page.getvalue())
-    assert len(ups) == 4 and set(map(int, ups)) <= lines  # as many lines up as the plot before has
+    assert len(ups) == 3 and set(map(int, ups)) <= lines  # as many lines up as the plot before has
 
 
 def test_pictures_are_as_far_apart_as_asked(monkeypatch):
     page = Terminal()
     trained(LiveCurve(every=1e6), monkeypatch, page, epochs=30)
     assert page.getvalue().count("└") == 2  # the first and the last
+
+
+def test_a_training_that_ends_early_is_shown_whole(monkeypatch):
+    class Stop(mf.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 2
+
+    page = Terminal()
+    monkeypatch.setattr(sys, "stdout", page)
+    mf.Linear(1, 1).fit(
+        *(X, Y), loss="mse", optimizer="sgd", epochs=9, verbose=0, callbacks=[LiveCurve(every=1e6), Stop()]
+    )
+    assert page.getvalue().count("└") == 2 and page.getvalue().rstrip().endswith("(epoch 3)")
 
 
 def test_a_notebook_gets_one_picture_that_is_renewed(monkeypatch):
@@ -65,10 +78,12 @@ def test_a_notebook_gets_one_picture_that_is_renewed(monkeypatch):
     shown = type(sys)("IPython.display")
     shown.display = display
     monkeypatch.setitem(sys.modules, "ipykernel", type(sys)("ipykernel"))
-    monkeypatch.setitem(sys.modules, "IPython", type(sys)("IPython"))
+    python = type(sys)("IPython")
+    python.version_info, python.get_ipython = (9,), lambda: None  # what matplotlib asks for
+    monkeypatch.setitem(sys.modules, "IPython", python)
     monkeypatch.setitem(sys.modules, "IPython.display", shown)
     history = trained(LiveCurve(every=0))
-    assert [how for how, _ in pictures] == ["new"] + ["again"] * 4
+    assert [how for how, _ in pictures] == ["new"] + ["again"] * 3
     drawn = pictures[-1][1].axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(drawn, history.history["loss"], rtol=0)
 
