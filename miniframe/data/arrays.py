@@ -91,6 +91,10 @@ class ArrayData:
         """One batch of the first samples."""
         return self._batch([array[:count] for array in self.arrays.values()])
 
+    def batch_inputs(self, batch_size: int) -> Any:
+        """The inputs of a batch, as an example of its size."""
+        return self.first(batch_size)[0]
+
     def epoch(self, batch_size: int, rng: np.random.Generator | None = None) -> Batches:
         """Batches in order or, given a generator of random numbers, shuffled: once for all, then sliced."""
         data = self if rng is None else self.take(rng.permutation(len(self)))

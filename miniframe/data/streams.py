@@ -44,6 +44,9 @@ class StreamData:
         """The first batch, if looking at it does not use the source up, else None."""
         return self.source[0] if isinstance(self.source, Sequence) and len(self.source) else None
 
+    def batch_inputs(self, batch_size: int = 0) -> None:
+        """How large batches are is not known before they are read."""
+
     def epoch(self, batch_size: int = 0, rng: np.random.Generator | None = None) -> Batches:
         """The source's own batches, in its own order and sizes."""
         count = 0

@@ -128,14 +128,26 @@ class CrossEntropyLoss(_ClassLoss):
 
     def each(self, prediction: mx.array, target: mx.array) -> mx.array:
         q = self.probabilities(prediction, target)
-        log_p = prediction - mx.logsumexp(prediction, axis=-1, keepdims=True)
+        z, _, total = _exponentials(prediction)
+        log_p = z - mx.log(total)
         return -mx.where(q == 0, 0, q * log_p).sum(axis=-1)  # a logit of -inf, "impossible", may meet q = 0
 
     def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
         q, counts = self.probabilities(prediction, target), self.counts(target)
-        total: Any = q.sum(axis=-1, keepdims=True) if is_floating(target) else 1
-        gradient = mx.softmax(prediction, axis=-1) * total - q
+        _, exp, total = _exponentials(prediction)
+        mass: Any = q.sum(axis=-1, keepdims=True) if is_floating(target) else 1
+        gradient = exp / total * mass - q
         return gradient if counts is None else mx.where(counts[..., None], gradient, 0)
+
+
+def _exponentials(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """(z, e^z, Σ e^z) of the logits, moved so that the largest is 0 and nothing overflows.
+
+    Loss and derivative both begin like this, so that a compiled step computes the exponentials once.
+    """
+    z = logits - logits.max(axis=-1, keepdims=True)
+    exp = mx.exp(z)
+    return z, exp, exp.sum(axis=-1, keepdims=True)
 
 
 class NLLLoss(_ClassLoss):

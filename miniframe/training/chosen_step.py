@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backend.distributed import team
 from ..core.module import Module
 from ..core.teach import teach
@@ -12,12 +14,18 @@ from .parallel import ParallelStep
 from .step import Step
 
 
-def chosen_step(model: Module, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool) -> Step:
-    """The step for this training; if the model was last trained like this, the step of that time, as traced."""
+def chosen_step(
+    model: Module, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool, x: Any = None
+) -> Step:
+    """The step for this training; if the model was last trained like this, the step of that time, as traced.
+
+    Args:
+        x: the inputs of a batch, where they are known; the others are those of Step.
+    """
     ranks = team()
     if ranks.size > 1:
         return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction))
-    kind, arguments = choose(model, loss, compile), (model, loss, optimizer, compile, keep_prediction)
+    kind, arguments = choose(model, loss, compile, x), (model, loss, optimizer, compile, keep_prediction)
     settings, last = kind.settings(*arguments), model._last_step
     if last is None or last.made_for != settings or not last.compiles:
         model._last_step = last = kind(*arguments)

@@ -1,8 +1,9 @@
 """A training step on all cores of a CPU: the batch in parts, each computed by a core of its own.
 
 On the CPU, MLX runs the operations of one stream one after the other, and only matrix products use several cores. In a
-convolutional network most of the time goes into moving pixels, on a single core. So a batch is split, and each part
-goes forward and backward on a stream of its own. With n_r of the n samples in part r, the gradient of the mean loss is
+convolutional network most of the time goes into moving pixels, on a single core, and so it does with large batches of
+a narrow one: into activations and losses. So a batch is split, and each part goes forward and backward on a stream of
+its own. With n_r of the n samples in part r, the gradient of the mean loss is
 g = Σ_r (n_r / n) g_r, the same to rounding.
 
 Only models are split in which no sample sees another, and which draw no random numbers, so that splitting cannot be
@@ -11,6 +12,7 @@ noticed. ``MINIFRAME_CORES`` in the environment says how many cores to use; 1 co
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import AbstractContextManager
 from functools import cache
@@ -20,6 +22,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..backend import fast_blas
+from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..layers.convolution import Conv2d, ConvTranspose2d
@@ -28,29 +31,56 @@ from .step import Step, forward_backward
 
 SMALLEST_PART = 16  # samples in a part, about
 HEAD_START = 8e6  # multiply-adds that the other cores do while the first starts everybody's operations and updates
+MANY, FEW = 200_000, 128  # numbers that layers put out for a batch; multiply-adds for each of them (measured)
 SETTING = "MINIFRAME_CORES"
 
 
-def worth_splitting(model: Module, loss: Loss) -> bool:
+def worth_splitting(model: Module, loss: Loss, x: Any = None) -> bool:
     """Whether a step of this model is the same, and faster, with the batch in parts.
 
-    >>> from miniframe import Conv2d, Linear, MSELoss, Sequential
-    >>> worth_splitting(Sequential(Linear(2, 3)), MSELoss())
-    False
+    Args:
+        x: the inputs of a batch, whose size decides for models without convolutions; without them, those are not split.
     """
+    return can_be_split(model, loss) and (convolves(model) or moves_much(model, x))
+
+
+def convolves(model: Module) -> bool:
+    """Whether a model has convolutions."""
+    return any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in model.modules())
+
+
+def moves_much(model: Module, x: Any) -> bool:
+    """Whether a step on these inputs spends its time on numbers one by one, rather than on products of matrices.
+
+    It has to put out many numbers, with few multiply-adds for each, and many more than it has weights to add up.
+
+    >>> from miniframe import Linear
+    >>> [moves_much(Linear(2, width), mx.zeros((samples, 2))) for samples, width in ((100, 64), (10_000, 64))]
+    [False, True]
+    """
+    if not isinstance(x, mx.array) or x.ndim < 2 or not is_floating(x) or x.size == 0:
+        return False
+    if len(x) * sum(p.size for p in model.parameters()) < MANY:  # quickly said of small ones
+        return False
+    table = model.summary(x.shape[1:])
+    numbers = len(x) * sum(math.prod(row.output_shape) for row in table.rows)
+    return numbers >= max(MANY, 10 * table.parameters) and len(x) * table.multiply_adds < FEW * numbers
+
+
+def can_be_split(model: Module, loss: Loss) -> bool:
+    """Whether a step is the same with the batch in parts, and there are several cores to compute them."""
     inside = [*model.modules(), loss]
     return (
-        any(isinstance(module, (Conv2d, ConvTranspose2d)) for module in inside)
-        and all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
+        all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
         and mx.default_device() == mx.Device(mx.cpu)
         and cores() > 1
         and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
     )
 
 
-def choose(model: Module, loss: Loss, compile: bool = True) -> type[Step]:
-    """The kind of step that ``fit`` makes in a process by itself."""
-    return StepInParts if compile and worth_splitting(model, loss) else Step
+def choose(model: Module, loss: Loss, compile: bool = True, x: Any = None) -> type[Step]:
+    """The kind of step that ``fit`` makes in a process by itself, for batches such as these inputs."""
+    return StepInParts if compile and worth_splitting(model, loss, x) else Step
 
 
 def cores() -> int:
@@ -81,7 +111,8 @@ class StepInParts(Step):
 
     def renew(self) -> None:
         super().renew()
-        self.work, self.apart = 0, worth_splitting(self.model, self.loss)
+        self.work, self.apart = 0, can_be_split(self.model, self.loss)
+        self.convolves = convolves(self.model)
 
     def threads(self) -> AbstractContextManager[None]:
         return fast_blas.one_thread()  # the other cores are busy with the other parts
@@ -95,12 +126,13 @@ class StepInParts(Step):
     def ends(self, samples: int) -> list[int]:
         """Where the parts of a batch begin and end; a single part for small ones.
 
-        The first part is smaller by ``HEAD_START``, but at least half as large as the others.
+        The first part is smaller by ``HEAD_START``, but at least half as large as the others; without convolutions,
+        where little of the time goes into multiply-adds, by a tenth of the batch.
         """
         count = min(cores(), samples // SMALLEST_PART)
         if count < 2:
             return [0, samples]
-        ahead = min(HEAD_START / self.work, samples / (2 * count - 1))
+        ahead = min(HEAD_START / self.work, samples / (2 * count - 1)) if self.convolves else samples / 10
         size = (samples + ahead) / count  # of every part but the first
         return [0, *(round(samples - k * size) for k in range(count - 1, -1, -1))]
 

@@ -92,9 +92,8 @@ def fit(
         keep: how many checkpoints stay in the folder.
 
     Returns:
-        The History: ``history.history["loss"]`` and so on, one number for each epoch: means over all samples, and of
-        a loss with ``reduction="sum"`` the sum over them, as ``evaluate`` gives it. Ctrl-C ends the training after
-        the current batch; the history then holds the finished epochs.
+        The History: ``history.history["loss"]`` and so on, one number for each epoch: means over all samples (sums, of
+        a loss that sums). Ctrl-C ends the training after the current batch; it then holds the finished epochs.
 
     Raises:
         ValueError, TypeError: for unsuitable data or settings, before anything is trained, changed or written.
@@ -124,7 +123,8 @@ def fit(
         found.remember(model)
 
         team().must_agree(in_common(settings, found, data, validation) | checkpoints.facts())
-        step = chosen_step(model, found.loss, found.optimizer, compile, keep_prediction=bool(found.measures))
+        inputs, keep_prediction = data.batch_inputs(batch_size), bool(found.measures)
+        step = chosen_step(model, found.loss, found.optimizer, compile, keep_prediction, inputs)
         training = Training(step, data, validation, found.measures, settings, checkpoints, callbacks)
         return training.run()
 

@@ -66,6 +66,46 @@ def test_parts_with_targets_to_ignore_give_the_numbers_of_the_whole(ignored):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+X_WIDE = RNG.normal(size=(3000, 8)).astype(np.float32)
+
+
+def wide_batch(samples=3000, width=64):
+    mf.seed(1)
+    model = mf.Sequential(mf.Linear(8, width), mf.ReLU(), mf.Linear(width, 3))
+    return model, mx.array(RNG.normal(size=(samples, 8)).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "samples, width, expected",
+    [(3000, 64, True), (100, 64, False), (100_000, 2, True), (3000, 1, False), (300, 2000, True), (1, 10**5, False)],
+)
+def test_large_batches_of_a_narrow_model_are_split(samples, width, expected):
+    model, x = wide_batch(samples, width)
+    assert cores.worth_splitting(model, mf.MSELoss(), x) == expected
+    assert not cores.worth_splitting(model, mf.MSELoss()) and not cores.worth_splitting(model, mf.MSELoss(), x[:0])
+
+
+def test_a_large_product_is_left_to_the_threads_of_the_blas():
+    model = mf.Sequential(mf.Linear(512, 512), mf.ReLU(), mf.Linear(512, 512))
+    assert not cores.worth_splitting(model, mf.MSELoss(), mx.zeros((10_000, 512)))
+
+
+@pytest.mark.parametrize("batch_size", [3000, 1700])
+def test_fit_on_large_batches_gives_the_numbers_of_the_whole(batch_size, monkeypatch):
+    labels, found = RNG.integers(0, 3, size=3000), []
+    for count in ("3", "1"):
+        monkeypatch.setenv(cores.SETTING, count)
+        model, _ = wide_batch()
+        settings = {"loss": "cross_entropy", "optimizer": "adam", "metrics": ["accuracy"], "verbose": 0, "seed": 0}
+        history = model.fit(X_WIDE, labels, epochs=3, batch_size=batch_size, **settings)
+        found.append((model._last_step, history.history, np.array(model[0].weight)))
+    (parts, in_parts, weight), (whole, in_whole, expected) = found
+    assert isinstance(parts, cores.StepInParts) and type(whole) is Step
+    np.testing.assert_allclose(weight, expected, atol=1e-5)
+    for name, numbers in in_whole.items():
+        np.testing.assert_allclose(in_parts[name], numbers, rtol=1e-4)
+
+
 @pytest.mark.parametrize("samples", [32, 33, 100, 4097])
 @pytest.mark.parametrize("work", [1, 4e5, 1e9])
 def test_parts_cover_the_batch_and_the_first_is_the_smallest(samples, work):
