@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# what computes on Linux: cpu, or cuda for an NVIDIA GPU (make test BACKEND=cuda); on macOS both mean the same
+BACKEND ?= cpu
 FUZZ_MINUTES ?= 60
 SEED := $(or $(SEED),$(shell date +%s))
 
@@ -55,7 +57,7 @@ docs: $(VENV)/.docs
 # The stamp files say which extras are installed; they are renewed when pyproject.toml changes.
 $(VENV)/.%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable ".[$*]"
+	$(PIP) --editable ".[$(BACKEND),$*]"
 	touch $@
 
 clean:

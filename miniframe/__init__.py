@@ -2,6 +2,9 @@
 
 import sys as _sys
 
+from . import backend as _backend  # noqa: F401  (first, as it says what is missing where MLX cannot compute)
+
+# isort: split
 from . import datasets, explain, functional, interop, losses, models, optimizers, plots
 from .backend import distributed
 from .backend.distributed import DistributedError

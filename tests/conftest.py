@@ -1,12 +1,16 @@
 """Every test starts from the same random state."""
 
+import os
+
 import mlx.core as mx
 import pytest
 import torch
 
 import miniframe as mf
 
-collect_ignore = ["support", "fake_gpu"]  # helpers, which tests import by name
+collect_ignore = ["support", "fake_gpu/fakegpu.py", "fake_gpu/sitecustomize.py"]  # helpers, which tests import by name
+if "FAKEGPU" not in os.environ:
+    collect_ignore += ["fake_gpu"]  # its tests are of the pretended GPU: make test-gpu
 
 
 @pytest.fixture(autouse=True)

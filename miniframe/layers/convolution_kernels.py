@@ -8,6 +8,9 @@ convolution is a matrix product, and so are its two derivatives:
 Which form is fastest was found by measuring; all of them give the same numbers. With few channels, most of the time
 goes into moving pixels. Then a few windows that are neighbours in a row are taken as one wider window with that many
 times the filters (``neighbours``): the pixels that they share are moved once, and some products are with zero.
+
+All that is for CPUs. Both derivatives are convolutions, too, and a GPU computes them as such: of few operations, and
+without rows, which need as many times the memory of the image as a window has pixels.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from contextlib import contextmanager
 
 import mlx.core as mx
 
+from ..backend.machine import on_cpu
 from ..core.sums import products
 from .windows import Pair, Window
 
@@ -78,8 +82,10 @@ def add_bias(y: mx.array, bias: mx.array) -> mx.array:
     """y + b for every pixel, in a form that ``mx.compile`` leaves alone.
 
     Fused with the activation that follows, the sum would take six times as long; a reshape in between prevents that.
-    Few channels make short loops, so there b is added to whole rows of pixels.
+    Few channels make short loops, so there b is added to whole rows of pixels. A GPU is better off fusing them.
     """
+    if not on_cpu():
+        return y + bias
     n, h, w, c = y.shape
     pixels = w if c < NARROW else 1
     return (y.reshape(-1, pixels * c) + mx.tile(bias, pixels)).reshape(n, h, w, c)
@@ -87,7 +93,7 @@ def add_bias(y: mx.array, bias: mx.array) -> mx.array:
 
 def _slow_in_mlx(window: Window, groups: int) -> bool:
     """On the CPU, MLX convolves groups and dilated windows number by number, some fifty times slower."""
-    return (groups > 1 or window.dilation != (1, 1)) and mx.default_device() == mx.Device(mx.cpu)
+    return (groups > 1 or window.dilation != (1, 1)) and on_cpu()
 
 
 def _by_rows(x: mx.array, weight: mx.array, window: Window, groups: int) -> mx.array:
@@ -109,6 +115,8 @@ def group_first(rows: mx.array, window: Window, groups: int) -> mx.array:
 
 def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1) -> mx.array:
     """dW = dYᵀ X. (N, H, W, C), (N, OH, OW, O) -> (O, KH, KW, C / groups)."""
+    if _as_convolutions():
+        return _weight_gradient_by_convolving(x, grad, window, groups)
     shape = (grad.shape[-1], *window.kernel, x.shape[-1] // groups)
     count = neighbours(grad.shape[2], shape, window, groups)
     rows = group_first(windows_as_rows(x, window.joined(count)), window.joined(count), groups)
@@ -119,6 +127,8 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
 
 def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair, groups: int = 1) -> mx.array:
     """dX = dY W, added up. (N, OH, OW, O), (O, KH, KW, C / groups) -> (N, *size, C)."""
+    if _as_convolutions():
+        return _input_gradient_by_convolving(grad, weight, window, size, groups)
     (n, oh, ow, o), c = grad.shape, weight.shape[-1]
     if window.stride == (1, 1) and groups == 1 and c >= WIDE and n * oh * ow >= MANY:
         return _gathered(grad, weight, window, size)
@@ -160,7 +170,7 @@ def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: in
     B O filters instead of O.
     """
     o, _, kw, _ = weight
-    if groups > 1 or window.dilation != (1, 1) or _transformable.on or mx.default_device() != mx.Device(mx.cpu):
+    if groups > 1 or window.dilation != (1, 1) or _transformable.on or not on_cpu():
         return 1
 
     def cost(count: int) -> float:
@@ -185,3 +195,44 @@ def _parted(grad: mx.array, shape: tuple[int, ...], window: Window, count: int) 
     for k in range(1, count):
         total = total + parts[k, :, :, k * step : k * step + kw]
     return total
+
+
+def _as_convolutions() -> bool:
+    """Whether derivatives are computed as convolutions: on a GPU, unless mx.vmap has to carry them."""
+    return not on_cpu() and not _transformable.on
+
+
+def _weight_gradient_by_convolving(x: mx.array, grad: mx.array, window: Window, groups: int) -> mx.array:
+    """dW: the image convolved with dY, samples in the place of channels, and stride and dilation changing places."""
+    n, h, w, channels = x.shape
+    (top, bottom), (left, right) = window.padding
+    image = x.reshape(n, h, w, groups, -1).transpose(4, 1, 2, 3, 0).reshape(channels // groups, h, w, -1)
+    found = mx.conv_general(
+        image, grad.transpose(3, 1, 2, 0), window.dilation, ([top, left], [bottom, right]),
+        kernel_dilation=window.stride, groups=groups,
+    )  # fmt: skip
+    kh, kw = window.kernel
+    return found[:, :kh, :kw].transpose(3, 1, 2, 0)  # more, where the last windows leave pixels at the edge unseen
+
+
+def _input_gradient_by_convolving(
+    grad: mx.array, weight: mx.array, window: Window, size: Pair, groups: int
+) -> mx.array:
+    """dX: dY, spread out by the stride, convolved with the filters turned around."""
+    o, kh, kw, c = weight.shape
+    filters = weight.reshape(groups, o // groups, kh, kw, c).transpose(0, 4, 2, 3, 1).reshape(-1, kh, kw, o // groups)
+    around = [d * (k - 1) for d, k in zip(window.dilation, window.kernel)]
+    image = mx.conv_general(
+        grad,
+        filters,
+        1,
+        around,
+        kernel_dilation=window.dilation,
+        input_dilation=window.stride,
+        groups=groups,
+        flip=True,
+    )  # all pixels that any window sees, those of the padding, too
+    (top, _), (left, _) = window.padding
+    unseen = [max(0, edge + length - seen) for edge, length, seen in zip((top, left), size, image.shape[1:3])]
+    image = mx.pad(image, [(0, 0), (0, unseen[0]), (0, unseen[1]), (0, 0)])
+    return image[:, top : top + size[0], left : left + size[1]]

@@ -22,6 +22,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..backend import fast_blas
+from ..backend.machine import on_cpu
 from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
@@ -72,7 +73,7 @@ def can_be_split(model: Module, loss: Loss) -> bool:
     inside = [*model.modules(), loss]
     return (
         all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
-        and mx.default_device() == mx.Device(mx.cpu)
+        and on_cpu()
         and cores() > 1
         and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
     )

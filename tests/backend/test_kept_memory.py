@@ -22,6 +22,7 @@ print(kept_memory.status(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt -
 
 def run(keep):
     environment = {**os.environ, "MINIFRAME_KEEP_MEMORY": keep}
+    environment.pop("FAKEGPU", None)  # it is for CPUs
     done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
     status, faults = done.stdout.strip().split(";")
     return status, int(faults)

@@ -38,6 +38,7 @@ static void check(array& arr) {
   for (auto& in : arr.inputs()) if (in.dtype() == float64) throw std::runtime_error("[fakegpu] float64 input on the GPU: " + name);
   for (auto& o : arr.outputs()) if (o.dtype() == float64) throw std::runtime_error("[fakegpu] float64 output on the GPU: " + name);
   for (auto& in : arr.inputs()) if (in.ndim() > 10) throw std::runtime_error("[fakegpu] more than 10 dimensions: " + name);
+  for (auto& o : arr.outputs()) if (o.ndim() > 10) throw std::runtime_error("[fakegpu] more than 10 dimensions: " + name);
   if (base == "Compiled" && arr.inputs().size() + arr.outputs().size() + 3 > 31)
     throw std::runtime_error("[fakegpu] a fused kernel with more than 31 buffers");
   for (auto& n : none) if (base == n) throw std::runtime_error("[" + base + "::eval_gpu] NYI (Metal)");
@@ -62,7 +63,11 @@ static array tf32(const array& in) {
   return out;
 }
 static void fake_synchronize(Stream s);
-static const bool use_tf32 = getenv("FAKEGPU_TF32") != nullptr;
+static bool rounds() {  // as MLX, which looks at its first product, and does unless told otherwise
+  static const char* asked = getenv("MLX_ENABLE_TF32");
+  static const bool on = getenv("FAKEGPU_TF32") != nullptr && (asked == nullptr || atoi(asked) != 0);
+  return on;
+}
 static long max_args = 0;
 
 static void fake_eval(array& arr) {
@@ -75,7 +80,7 @@ static void fake_eval(array& arr) {
     if (args > max_args) { max_args = args; seen["zz max buffers of a Compiled (upper bound) " + std::to_string(args)] = 1; }
   }
   bool mm = nm == "Matmul" || nm == "AddMM" || nm == "Convolution";
-  if (use_tf32 && mm && arr.dtype() == float32 && (nm == "Convolution" || (arr.shape(-1) > 1 && arr.shape(-2) > 1))) {
+  if (mm && rounds() && arr.dtype() == float32 && (nm == "Convolution" || (arr.shape(-1) > 1 && arr.shape(-2) > 1))) {
     fake_synchronize(s);
     std::vector<array> ins;
     for (size_t i = 0; i < arr.inputs().size(); i++) ins.push_back(i < 2 ? tf32(arr.inputs()[i]) : arr.inputs()[i]);

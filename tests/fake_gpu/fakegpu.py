@@ -2,7 +2,7 @@
 
 ``make test-gpu`` builds it and runs the tests with it; by hand, build first: sh build.sh. Linux x86-64 only.
 FAKEGPU_LOG=file writes, at exit, which primitives ran with which types; FAKEGPU_TF32=1 rounds the inputs of products as
-CUDA and new Apple GPUs do by default.
+CUDA and new Apple GPUs do, unless MLX_ENABLE_TF32 is 0.
 """
 
 import atexit

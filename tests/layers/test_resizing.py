@@ -91,3 +91,12 @@ def test_titles_name_the_settings():
 def test_unsuitable_settings_and_inputs_are_refused(use, message):
     with pytest.raises(ValueError, match=message):
         use()
+
+
+def test_repeated_pixels_are_exact_whatever_products_are():
+    """To the last bit, for numbers that no product with rounded factors could give."""
+    numbers = np.random.default_rng(0).normal(size=(2, 3, 5, 2)).astype(np.float32)
+    layer = mf.Upsample2d((2, 3))
+    expected = numbers.repeat(2, axis=1).repeat(3, axis=2)
+    np.testing.assert_array_equal(np.array(layer(mx.array(numbers))), expected)
+    np.testing.assert_allclose(np.array(layer.backward(mx.array(expected))), 6 * numbers, rtol=1e-6)
