@@ -12,6 +12,9 @@ collect_ignore = ["support", "fake_gpu/fakegpu.py", "fake_gpu/sitecustomize.py"]
 if "FAKEGPU" not in os.environ:
     collect_ignore += ["fake_gpu"]  # its tests are of the pretended GPU: make test-gpu
 
+if os.environ.get("MINIFRAME_TEST_DEVICE") == "cpu":  # on a machine with a GPU
+    mx.set_default_device(mx.cpu)
+
 
 @pytest.fixture(autouse=True)
 def same_random_numbers():

@@ -101,6 +101,5 @@ def diagnose(check: Experiment, row: Row) -> str:
     a, b = row.by_hand, row.numeric
     wrong = abs(a - b) > 1e-4 * (abs(a) + abs(b))
     few = f"{int(wrong.sum())} of {wrong.size} elements are wrong"
-    return (
-        f"{NO_PATTERN}: {few}, |backward| / |differences| is {np.linalg.norm(a) / max(np.linalg.norm(b), 1e-300):.3g}"
-    )
+    ratio = float(np.linalg.norm(a)) / max(float(np.linalg.norm(b)), 1e-300)
+    return f"{NO_PATTERN}: {few}, |backward| / |differences| is {ratio:.3g}"

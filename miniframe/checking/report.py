@@ -19,7 +19,7 @@ def relative_error(a: np.ndarray, b: np.ndarray, floor: float = 1e-12) -> float:
     0.5
     """
     with np.errstate(invalid="ignore"):  # where one of them is infinite, so is the error or it is NaN
-        return float(np.linalg.norm(a - b) / max(np.linalg.norm(a) + np.linalg.norm(b), floor))
+        return float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(a) + np.linalg.norm(b)), floor)
 
 
 @dataclass

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
 
 from ..backend.distributed import team
@@ -205,9 +204,7 @@ class Training:
     def measure(self, prediction: Any, batch: Batch) -> tuple[dict[str, Any], int]:
         """The metrics over this rank's rows of a batch, and how many rows they are."""
         (target,), count = team().part(batch[1:2])
-        found = {name: measure(name, metric, prediction, target) for name, metric in self.measures.items()}
-        mx.async_eval([value for value in found.values() if isinstance(value, mx.array)])  # and forget the predictions
-        return found, count
+        return {name: measure(name, metric, prediction, target) for name, metric in self.measures.items()}, count
 
     def is_due(self, last_look: float, done: int) -> bool:
         """Whether it is time to look at the losses and to show something."""

@@ -145,12 +145,20 @@ def totals(
 
 
 def measure(name: str, metric: Metric, prediction: Any, target: mx.array) -> Any:
-    """The mean of a metric over a batch, as a single number or an array that holds one; of a Tally, its parts."""
+    """The mean of a metric over a batch, as a single number or an array that holds one; of a Tally, its parts.
+
+    Their arithmetic is started at once: nobody waits for it later, and the prediction need not be kept until then.
+    """
     if isinstance(metric, Tally):
-        return metric.parts(prediction, target)
+        parts = metric.parts(prediction, target)
+        if isinstance(parts, mx.array):
+            mx.async_eval(parts)
+        return parts
     value = metric(prediction, target)
     if isinstance(value, mx.array) and value.ndim:
         value = mean(value)
     if not isinstance(value, mx.array) and not hasattr(value, "__float__"):
         raise TypeError(f"metric {name!r}: expected a number or an array, got {type(value).__name__}")
+    if isinstance(value, mx.array):
+        mx.async_eval(value)
     return value

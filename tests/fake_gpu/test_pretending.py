@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fakegpu
 import mlx.core as mx
+import on_a_gpu
 import pytest
 
 import miniframe as mf
@@ -36,6 +37,11 @@ def test_it_is_the_default_device_and_computes():
     assert mx.default_device() == mx.Device(mx.gpu)
     mx.eval(mx.arange(3) * 2)
     assert "Multiply int32" in fakegpu.seen() or "Compiled" in fakegpu.seen()
+
+
+def test_what_users_do_works_on_it(capsys):
+    on_a_gpu.main()
+    assert "resumed: difference" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("names", ["new_streamENS0", "4evalERNS0"])
