@@ -88,26 +88,24 @@ class RMSprop(Optimizer):
         if not 0 <= alpha < 1 or not 0 <= momentum < 1:
             raise ValueError(f"RMSprop: expected alpha and momentum in 0..1 (without 1), got {alpha} and {momentum}")
         self.alpha, self.eps, self.momentum, self.centered = alpha, eps, momentum, centered
+        self.kept = ["squares"]  # the names of a parameter's state, in the order in which the settings asked for it
         super().__init__(model, lr, **options)
 
     def new_state(self, value: mx.array) -> list[mx.array]:
-        return [mx.zeros_like(value) for _ in range(1 + self.centered + (self.momentum > 0))]
+        asked = {"mean": self.centered, "velocity": self.momentum > 0}
+        self.kept += [name for name, needed in asked.items() if needed and name not in self.kept]
+        return [mx.zeros_like(value) for _ in self.kept]
 
     def update(self, grad: mx.array, value: mx.array, lr: mx.array, *state: mx.array) -> tuple[mx.array, ...]:
-        squares, *others = state
-        squares = self.alpha * squares + (1 - self.alpha) * mx.square(grad)
-        new = [squares]
-        scale = squares
+        kept = dict(zip(self.kept, state))
+        scale = kept["squares"] = self.alpha * kept["squares"] + (1 - self.alpha) * mx.square(grad)
         if self.centered:
-            mean = others.pop(0)
-            mean = mean + (1 - self.alpha) * (grad - mean)
-            new.append(mean)
-            scale = mx.maximum(squares - mx.square(mean), 0)  # rounding could leave it below 0
+            mean = kept["mean"] = kept["mean"] + (1 - self.alpha) * (grad - kept["mean"])
+            scale = mx.maximum(scale - mx.square(mean), 0)  # rounding could leave it below 0
         step = grad / (mx.sqrt(scale) + self.eps)
         if self.momentum:
-            step = self.momentum * others.pop(0) + step
-            new.append(step)
-        return value - lr * step, *new
+            step = kept["velocity"] = self.momentum * kept["velocity"] + step
+        return value - lr * step, *kept.values()
 
 
 class Adam(Optimizer):

@@ -69,9 +69,10 @@ class Optimizer:
         self.groups = make_groups(model, lr, weight_decay, name)
         self.parameters = [parameter for group in self.groups for parameter in group.parameters]
         self.state = [[Buffer(array) for array in self.new_state(p.value)] for p in self.parameters]
-        self.totals = [Buffer(mx.zeros_like(p.value)) for p in self.parameters] if accumulate > 1 else []
+        self.totals: list[Buffer] = []
         self.due = Scalar(1.0)
         self.iterations = 0
+        self.fit_state()
 
     # ---------------------------------------------------------------- the rule, which a subclass gives
 
@@ -87,6 +88,8 @@ class Optimizer:
         """Give every parameter the state that the settings need by now: a momentum that was 0 needs its velocity."""
         for slots, parameter in zip(self.state, self.parameters):
             slots += [Buffer(array) for array in self.new_state(parameter.value)[len(slots) :]]
+        if self.accumulate > 1 and not self.totals:
+            self.totals = [Buffer(mx.zeros_like(p.value)) for p in self.parameters]
 
     def scalars(self) -> Iterator[Scalar]:
         """The cells that ``advance`` sets."""

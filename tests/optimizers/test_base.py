@@ -319,3 +319,46 @@ def test_a_momentum_that_was_0_may_be_switched_on_and_off_again(compile):
             p.value = value
         for mine, expected in zip(model.parameters(), values):
             assert mx.allclose(mine.value, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("first, second", [("centered", "momentum"), ("momentum", "centered")])
+def test_rmsprop_keeps_what_each_setting_asked_for_when_they_are_switched_midway(first, second):
+    """In either order: each array stays what it was for; switched off again, it is left as it is."""
+    on, off = {"centered": True, "momentum": 0.5}, {"centered": False, "momentum": 0.0}
+    rng = np.random.default_rng(0)
+    value, squares, mean, velocity = np.array([1.0, -2.0]), 0.0, 0.0, 0.0
+    parameter = mf.Parameter(mx.array(value.astype(np.float32)))
+    optimizer = mf.RMSprop([parameter], lr=0.1, alpha=0.5)
+    settings = dict(off)
+    changes = [{}, {first: on[first]}, {second: on[second]}, {first: off[first]}, {first: on[first]}]
+    for step, change in enumerate(changes):
+        settings.update(change)
+        for name, setting in change.items():
+            setattr(optimizer, name, setting)
+        for _ in range(2):
+            grad = rng.normal(size=2)
+            squares = 0.5 * squares + 0.5 * grad**2
+            scale = squares
+            if settings["centered"]:
+                mean = mean + 0.5 * (grad - mean)
+                scale = np.maximum(squares - mean**2, 0)
+            move = grad / (np.sqrt(scale) + 1e-8)
+            if settings["momentum"]:
+                move = velocity = 0.5 * velocity + move
+            value = value - 0.1 * move
+            parameter.grad = mx.array(grad.astype(np.float32))
+            optimizer.step()
+            np.testing.assert_allclose(np.array(parameter.value), value, rtol=1e-4, err_msg=f"phase {step}")
+
+
+def test_accumulation_may_be_switched_on_midway():
+    parameter = mf.Parameter(mx.array([1.0]))
+    optimizer = mf.SGD([parameter], lr=0.1)
+    parameter.grad = mx.array([1.0])
+    optimizer.step()
+    optimizer.accumulate = 2
+    optimizer.iterations = 0
+    for grad, expected in ((2.0, 0.9), (4.0, 0.6)):
+        parameter.grad = mx.array([grad])
+        optimizer.step()
+        np.testing.assert_allclose(parameter.value.item(), expected, rtol=1e-6)
