@@ -168,6 +168,7 @@ CALLBACKS = {
     "Callback": lambda path: mf.Callback(),
     "LambdaCallback": lambda path: mf.LambdaCallback(on_epoch_end=print),
     "CSVLogger": lambda path: mf.CSVLogger(path / "log.csv"),
+    "LiveCurve": lambda path: mf.LiveCurve("loss"),
     "EarlyStopping": lambda path: mf.EarlyStopping("loss", patience=2),
     "ReduceLROnPlateau": lambda path: mf.ReduceLROnPlateau("loss", patience=1),
     "ModelCheckpoint": lambda path: mf.ModelCheckpoint(path / "{batch}.model", save_freq=1),

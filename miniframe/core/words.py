@@ -32,6 +32,16 @@ def shape_text(value: Any) -> str:
     return str(value.shape) if isinstance(value, mx.array) else "number"
 
 
+def quoted(value: Any) -> str:
+    """A value from a file as errors show it: cut, where somebody has put a whole book there.
+
+    >>> quoted("dense"), len(quoted("x" * 10_000))
+    ("'dense'", 83)
+    """
+    shown = repr(value)
+    return shown if len(shown) <= 100 else f"{shown[:60]}...{shown[-20:]}"
+
+
 def brief(value: Any) -> str:
     """A value in a word: a single number as itself, anything larger by its shape."""
     if value is None or isinstance(value, (int, float)):

@@ -16,6 +16,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.words import quoted
+
 Pair = tuple[int, int]
 BYTES = 256
 LONGEST = 2**16  # bytes of a token: a few pairs from a damaged file, each of two such pairs, would fill the memory
@@ -275,7 +277,7 @@ def read_description(path: str | os.PathLike[str], kind: str, fields: Mapping[st
         raise ValueError(f"{path}: expected the JSON file of a {kind}, got none ({error})") from error
     if not isinstance(about, dict) or about.get("tokenizer") != kind:
         got = about.get("tokenizer") if isinstance(about, dict) else type(about).__name__
-        raise ValueError(f"{path}: expected the file of a {kind}, got that of {got!r}")
+        raise ValueError(f"{path}: expected the file of a {kind}, got that of {quoted(got)}")
     wrong: Iterable[str] = (name for name, cls in fields.items() if type(about.get(name)) is not cls)
     if names := ", ".join(wrong):
         raise ValueError(f"{path}: the tokenizer is damaged: {names} should be there, of the right type")

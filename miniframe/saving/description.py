@@ -19,6 +19,7 @@ from ..core.cells import Buffer, Parameter
 from ..core.module import Module
 from ..core.node import Node, Placeholder
 from ..core.walk import ancestors
+from ..core.words import quoted
 from ..layers.windows import Window
 from .fitting import misfit
 
@@ -214,7 +215,7 @@ class _Rebuilder:
         for entry in about["modules"]:
             if entry["class"] not in classes:
                 raise ValueError(
-                    f"{where}: the model contains {entry['class']!r}, which is not a known class; "
+                    f"{where}: the model contains {quoted(entry['class'])}, which is not a known class; "
                     "import the code that defines it with @mf.register first"
                 )
         self.modules: list[Any] = [object.__new__(classes[entry["class"]]) for entry in about["modules"]]
@@ -225,11 +226,11 @@ class _Rebuilder:
         for module, entry in zip(self.modules, about["modules"]):
             for name, value in entry["attributes"].items():
                 if name.startswith("__") or callable(getattr(Module, name, None)):
-                    raise ValueError(f"{where}: the description of the model is damaged: {name!r} is no setting")
+                    raise ValueError(f"{where}: the description of the model is damaged: {quoted(name)} is no setting")
                 vars(module)[name] = self.decode(value)
         for module in self.modules:
             if wrong := misfit(module):
-                raise ValueError(f"{where}: the description of the model is damaged: {wrong}")
+                raise ValueError(f"{where}: the description of the model is damaged: {wrong[:200]}")
 
     def new_cell(self, name: str, kind: str, trainable: bool = True) -> Buffer:
         return Parameter(self.arrays[name], trainable) if kind == "Parameter" else Buffer(self.arrays[name])
@@ -238,8 +239,15 @@ class _Rebuilder:
         module = None if entry["module"] is None else self.modules[entry["module"]]
         inputs = tuple(self.nodes[place] for place in entry["inputs"])
         value = self.decode(entry.get("value"))
-        hint = None if entry["hint"] is None else Placeholder(*self.decode(entry["hint"]))
+        hint = None if entry["hint"] is None else Placeholder(*self.parts(entry["hint"]))
         return Node(value, module, inputs, name=entry["name"], hint=hint)
+
+    def parts(self, value: Any) -> tuple[Any, ...]:
+        """What a tuple holds, and nothing else, such as a range of a thousand million numbers."""
+        found = self.decode(value)
+        if not isinstance(found, (tuple, list)):
+            raise TypeError(f"expected a tuple, got {quoted(found)}")
+        return tuple(found)
 
     def decode(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -254,7 +262,7 @@ class _Rebuilder:
         if kind in ("slice", "range"):
             return slice(*content) if kind == "slice" else range(*content)
         if kind == "window":
-            return Window(*self.decode(content))
+            return Window(*self.parts(content))
         if kind == "placeholder":
             return Placeholder(*(self.decode(item) for item in content))
         if kind == "ellipsis":

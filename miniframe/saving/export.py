@@ -30,7 +30,8 @@ TRIED = (1, 2, 5)  # batch sizes on which the file must agree with the model
 def export(model: Module, path: Where, example: Any, device: str = "cpu") -> None:
     """Write ``model``'s forward pass, in evaluation mode, to a file that ``mx.import_function(path)`` reads.
 
-    The imported function takes the inputs, with any number of samples in front, and returns a list of outputs.
+    The imported function takes the inputs, with any number of samples in front, and returns a list of outputs. MLX
+    reads the file unchecked: a damaged one, unlike a saved model, can end the process that imports it.
 
     Args:
         model: left as it was.

@@ -16,6 +16,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..core.words import quoted
 from ..version import __version__
 from .atomic import Where as Where
 from .atomic import atomic_write as atomic_write
@@ -75,9 +76,10 @@ def load_arrays(path: Where) -> tuple[dict[str, mx.array], dict[str, Any]]:
         if not isinstance(about.get("format"), int):
             raise ValueError(f"{path}: the description is damaged: it names no format")
         if about["format"] > FORMAT:
+            version, reads = str(about.get("version"))[:40], f"which reads formats up to {FORMAT}; update miniframe"
             raise ValueError(
-                f"{path}: written by miniframe {about.get('version')} in format {about['format']}, and this is "
-                f"miniframe {__version__}, which reads formats up to {FORMAT}; update miniframe"
+                f"{path}: written by miniframe {version} in format {about['format']}, and this is miniframe "
+                f"{__version__}, {reads}"
             )
     loaded: Any = mx.load(str(path), format="safetensors")
     mx.eval(loaded)  # now, while the file is known to be whole
@@ -103,7 +105,7 @@ def _checked_header(path: Path) -> dict[str, Any]:
     end = 0
     for name, entry in header.items():
         if name != "__metadata__":
-            end = max(end, _end_of(entry, f"{path}: damaged: array {name!r}"))
+            end = max(end, _end_of(entry, f"{path}: damaged: array {quoted(name)}"))
     if 8 + length + end != size:
         state = "truncated" if size < 8 + length + end else "damaged"
         raise ValueError(f"{path}: {state}: the file should have {8 + length + end} bytes and has {size}")

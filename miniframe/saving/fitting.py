@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.cells import Buffer
 from ..core.module import Module
+from ..core.words import quoted
 from ..layers import (
     GRU,
     LSTM,
@@ -50,21 +51,32 @@ def _recurrent(layer: Any) -> Shapes:
     return layer.weight_shapes()
 
 
+def sizes(value: Any) -> tuple[int, ...]:
+    """A few sizes as they are; TypeError for what else a file may put there, such as a range without an end in sight.
+
+    >>> sizes((3, 5))
+    (3, 5)
+    """
+    if not isinstance(value, tuple) or any(type(size) is not int for size in value):
+        raise TypeError(f"expected a tuple of sizes, got {quoted(value)}")
+    return value
+
+
 SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     Linear: lambda l: {"weight": (l.out_features, l.in_features), "bias": (l.out_features,)},
     Embedding: lambda l: {"weight": (l.num_embeddings, l.embedding_dim)},
     Conv2d: lambda l: {
-        "weight": (l.out_channels, *l.window.kernel, l.in_channels // l.groups), "bias": (l.out_channels,)
+        "weight": (l.out_channels, *sizes(l.window.kernel), l.in_channels // l.groups), "bias": (l.out_channels,)
     },
     Conv1d: lambda l: {
-        "weight": (l.out_channels, l.window.kernel[1], l.in_channels // l.groups), "bias": (l.out_channels,)
+        "weight": (l.out_channels, sizes(l.window.kernel)[1], l.in_channels // l.groups), "bias": (l.out_channels,)
     },
     ConvTranspose2d: lambda l: {
-        "weight": (l.out_channels, *l.window.kernel, l.in_channels), "bias": (l.out_channels,)
+        "weight": (l.out_channels, *sizes(l.window.kernel), l.in_channels), "bias": (l.out_channels,)
     },
     BatchNorm: _features,
     VectorQuantizer: lambda l: {"weight": (l.num_codes, l.code_dim)},
-    LayerNorm: lambda l: {"weight": tuple(l.normalized_shape), "bias": tuple(l.normalized_shape)},
+    LayerNorm: lambda l: {"weight": sizes(l.normalized_shape), "bias": sizes(l.normalized_shape)},
     RMSNorm: lambda l: {"weight": (l.num_features,)},
     **dict.fromkeys((RNN, GRU, LSTM), _recurrent),
     GroupNorm: lambda l: {"weight": (l.num_channels,), "bias": (l.num_channels,)},
@@ -95,7 +107,7 @@ def misfit(module: Any) -> str | None:
         return None
     try:
         shapes = SHAPES[cls](module)
-    except (TypeError, ArithmeticError) as error:
+    except (TypeError, ArithmeticError, LookupError) as error:
         return f"{cls.__name__} has unsuitable settings ({error})"
     for name, shape in shapes.items():
         cell = getattr(module, name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.module import Module
 from ..core.teach import teach
+from ..core.words import quoted
 from .description import describe, rebuild
 from .files import Where, load_arrays, save_arrays
 
@@ -42,9 +43,12 @@ def load(path: Where) -> Any:
         ValueError: for a file that is truncated, foreign, newer than this version, or needs an unknown class.
     """
     arrays, about = load_arrays(path)
-    if about.get("kind") != "model":
-        what = {"weights": "only weights: build the model and use load_weights", None: "no miniframe model"}
-        raise ValueError(f"{path}: holds {what.get(about.get('kind'), about.get('kind'))}")
+    kind = about.get("kind")
+    if kind != "model":
+        holds = "no miniframe model" if kind is None else quoted(kind)
+        raise ValueError(
+            f"{path}: holds {'only weights: build the model and use load_weights' if kind == 'weights' else holds}"
+        )
     return rebuild(about, arrays, str(path))
 
 

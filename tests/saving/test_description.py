@@ -79,3 +79,10 @@ def test_modules_nested_deeper_than_python_can_follow_are_one_line(path, where):
             deep = [deep]
         with pytest.raises(ValueError, match="^here: the model in it is nested deeper than Python can follow$"):
             rebuild({**about, "root": deep}, arrays, "here")
+
+
+def test_a_range_where_a_tuple_belongs_is_refused_before_it_is_counted_out():
+    about, arrays = describe(mf.Conv2d(1, 2, 3))
+    about["modules"][0]["attributes"]["window"] = {"window": {"range": [0, 10**9]}}
+    with pytest.raises(ValueError, match=r"^here: .* expected a tuple, got range\(0, 1000000000\)"):
+        rebuild(about, arrays, "here")

@@ -156,3 +156,11 @@ def test_a_file_without_a_checksum_loads(path):
     about = json.dumps({"format": FORMAT, "version": "0.1.0", "epoch": 3})
     mx.save_safetensors(str(path), {"a": mx.ones(3)}, metadata={KEY: about})
     assert load_arrays(path)[1]["epoch"] == 3
+
+
+def test_a_very_long_name_in_a_damaged_header_is_shown_in_part(path):
+    header = json.dumps({"long" * 1000: {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(ValueError, match=r"damaged: array 'longlong\w{40,60}\.\.\.\w+' does not fill") as error:
+        load_arrays(path)
+    assert len(str(error.value)) < len(str(path)) + 200

@@ -1,5 +1,7 @@
 """A rebuilt module has what its class gives to all its instances, in the shapes that its settings say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from catalogue import CASES
@@ -85,3 +87,16 @@ def test_a_subclass_has_what_its_parent_gives():
             self.extra: int = np.prod(width)
 
     assert given_to_all(Wider) == {"in_features", "out_features", "weight", "bias", "extra"}
+
+
+@pytest.mark.parametrize(
+    "make, name", [(lambda: mf.LayerNorm(3), "normalized_shape"), (lambda: mf.Conv2d(1, 2, 3), "")]
+)
+def test_sizes_without_an_end_are_refused_before_they_are_counted_out(make, name):
+    module, endless = make(), range(10**9)
+    if name:
+        setattr(module, name, endless)
+    else:
+        module.window = replace(module.window)
+        object.__setattr__(module.window, "kernel", endless)
+    assert "expected a tuple of sizes, got range(0, 1000000000)" in misfit(module)

@@ -11,6 +11,7 @@ from harness import normal
 from registered import Block
 
 import miniframe as mf
+from miniframe.saving.files import save_arrays
 
 
 class Unregistered(mf.Module):
@@ -144,3 +145,10 @@ def test_names_given_to_layers_return(path):
     x = mf.Input((3,), name="x")
     mf.Graph(x, mf.Tanh()(mf.Linear(3, 2).named("encoder")(x)).named("code")).save(path)
     assert list(mf.load(path).names) == ["x", "encoder", "code"]
+
+
+@pytest.mark.parametrize("kind", ["x" * 10_000, {"a": 1}, ["weights"], 3])
+def test_a_file_that_holds_something_else_is_refused_in_one_short_line(kind, path):
+    save_arrays(path, {"a": mx.ones(1)}, {"kind": kind})
+    with pytest.raises(ValueError, match=r"^[^\n]*: holds [^\n]{1,100}$"):
+        mf.load(path)

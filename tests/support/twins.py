@@ -48,6 +48,7 @@ def agree(ours: Mapping[str, Any], exact: Arrays, rounded: Arrays, double: bool)
         double: whether ours were computed in float64.
     """
     assert set(ours) == set(exact), f"{sorted(set(ours) ^ set(exact))} are on one side only"
+    largest = max(np.abs(value[np.isfinite(value)]).max(initial=0) for value in exact.values())  # of what was added up
     for name, expected in exact.items():
         actual = np.array(ours[name]).astype(np.float64)
         assert actual.shape == expected.shape, f"{name}: shapes {actual.shape} and {expected.shape}"
@@ -56,7 +57,7 @@ def agree(ours: Mapping[str, Any], exact: Arrays, rounded: Arrays, double: bool)
         scale = np.abs(expected[finite]).max(initial=0)
         with np.errstate(invalid="ignore"):
             noise = np.nan_to_num(np.abs(rounded[name] - expected)[finite]).max(initial=0)
-        allowed = 1e-6 * noise + 1e-9 * scale + 1e-14 if double else 30 * noise + 1e-5 * scale + 1e-9
+        allowed = 1e-6 * noise + 1e-9 * scale + 1e-14 if double else 30 * noise + 1e-5 * scale + 1e-6 * largest
         error = np.abs(actual - expected)[finite].max(initial=0)
         assert error <= allowed, f"{name} differs by {error:.3g}, allowed {allowed:.3g}\n{actual}\nand\n{expected}"
 
