@@ -68,10 +68,9 @@ class Optimizer:
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
         self.groups = make_groups(model, lr, weight_decay, name)
         self.parameters = [parameter for group in self.groups for parameter in group.parameters]
-        self.state = [[Buffer(array) for array in self.new_state(p.value)] for p in self.parameters]
+        self.state: list[list[Buffer]] = [[] for _ in self.parameters]
         self.totals: list[Buffer] = []
-        self.due = Scalar(1.0)
-        self.iterations = 0
+        self.due, self.iterations = Scalar(1.0), 0
         self.fit_state()
 
     # ---------------------------------------------------------------- the rule, which a subclass gives

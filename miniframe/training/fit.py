@@ -83,12 +83,10 @@ def fit(
         verbose: 0 silent, 1 a progress bar (in a log file, some twenty lines), 2 a line for every epoch.
         initial_epoch: where to start counting, to continue an earlier training.
         seed: makes shuffling, Dropout and the validation split repeatable; None takes it from MLX's random state.
-        sample_weight: (N,) factors of the samples' losses.
-        class_weight: a dict from class to a factor of its samples' losses.
+        sample_weight, class_weight: (N,) factors of the samples' losses; a dict from class to such a factor.
         compile: False runs every operation by itself, with the same results to rounding.
         checkpoint: a folder to save the whole state of the training in after every epoch.
-        resume: go on from the last checkpoint in that folder, if there is one, exactly as if the training had
-            never stopped: with the same arguments, the final weights are the same bit for bit.
+        resume: go on from the last checkpoint in that folder, if there is one, as if it had never stopped, bit for bit.
         keep: how many checkpoints stay in the folder.
 
     Returns:
@@ -123,8 +121,8 @@ def fit(
         found.remember(model)
 
         team().must_agree(in_common(settings, found, data, validation) | checkpoints.facts())
-        inputs, keep_prediction = data.batch_inputs(batch_size), bool(found.measures)
-        step = chosen_step(model, found.loss, found.optimizer, compile, keep_prediction, inputs)
+        given = model, found.loss, found.optimizer, compile, bool(found.measures)
+        step = chosen_step(*given, data.batch_inputs(batch_size))
         training = Training(step, data, validation, found.measures, settings, checkpoints, callbacks)
         return training.run()
 
