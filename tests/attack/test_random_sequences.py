@@ -109,9 +109,10 @@ def test_attention_computes_what_pytorchs_does(shape, heads, width, bias, double
 @attack(40)
 @given(
     shape=st.tuples(few, sizes), heads=few, width=few, hidden=sizes, bias=switch, before=switch,
-    activation=st.sampled_from(["relu", "gelu"]), double=switch, view=views, seed=st.integers(0, 99),
+    activation=st.sampled_from(["relu", "gelu"]), view=views, seed=st.integers(0, 99),
 )  # fmt: skip
-def test_a_block_computes_what_pytorchs_does(shape, heads, width, hidden, bias, before, activation, double, view, seed):
+def test_a_block_computes_what_pytorchs_does(shape, heads, width, hidden, bias, before, activation, view, seed):
+    double = True  # norms of two numbers that are nearly the same make anything of a rounding error
     if heads * width == 1:
         width = 2  # the norm of a single number is 0, whatever rounding makes of it
     module = nn.TransformerEncoderLayer(
