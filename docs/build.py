@@ -24,7 +24,7 @@ FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL)
 FENCE = "mermaid-fence"  # stands for a Python name, which only mkdocs' own YAML can write
 SECTIONS = [  # folders of the package, floor by floor, as a user meets them
     "core", "layers", "losses", "optimizers", "data", "graph", "training", "checking", "insight", "explain", "saving",
-    "drawing", "models", "datasets", "interop", "plots", "backend",
+    "drawing", "models", "datasets", "interop", "plots", "testing", "backend",
 ]  # fmt: skip
 
 

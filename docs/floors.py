@@ -18,7 +18,7 @@ PICTURE = ROOT / "figures" / "architecture_floors.svg"
 MARKS = "<!-- floors: begin -->\n", "<!-- floors: end -->\n"
 
 PLACES = {  # of the folders on their floors, from left to right
-    "exercises": 1.5, "bench": 5, "plots": 3.5, "insight": 3.5, "interop": 1, "training": 3.5,
+    "exercises": 1.5, "testing": 3.5, "lab": 0, "bench": 5, "plots": 3.5, "insight": 3.5, "interop": 1, "training": 3.5,
     "models": 0, "saving": 1, "drawing": 2, "explain": 3, "checking": 4, "datasets": 5,
     "graph": 2, "losses": 3, "optimizers": 4, "data": 5, "layers": 0.5, "core": 2.5, "backend": 2.5,
 }  # fmt: skip

@@ -13,7 +13,7 @@ Imports = dict[str, set[tuple[str, int]]]  # for every module, what it imports, 
 
 FLOORS: dict[int, tuple[str, ...]] = {
     9: ("__init__", "__main__", "cli", "demo", "new", "functional"),
-    8: ("bench", "exercises", "lab"),
+    8: ("bench", "exercises", "lab", "testing"),
     7: ("plots",),
     6: ("insight",),
     5: ("training", "interop"),

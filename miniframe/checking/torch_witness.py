@@ -10,7 +10,7 @@ import numpy as np
 from ..core import random
 from ..core.module import Module
 from ..graph.passes import Pass
-from . import torch_sequences
+from . import torch_layers, torch_sequences
 from .experiment import Experiment
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _table() -> dict[str, Function]:
         "HuberLoss": lambda layer, own, p, t: F.huber_loss(p, t, layer.reduction, layer.delta),
         "CrossEntropyLoss": _cross_entropy,
     }
-    table |= _norms() | torch_sequences.functions()
+    table |= _norms() | torch_sequences.functions() | torch_layers.functions()
     table |= {name: lambda layer, own, x, f=f: f(x) for name, f in simple.items()}
     table |= {name: lambda layer, own, x, y, f=f: f(x, y) for name, f in pairs.items()}
     table |= {name: lambda layer, own, p, t, f=f: f(p, t, reduction=layer.reduction) for name, f in losses.items()}
