@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 
-from .arrays import as_array, as_tuple
+from .arrays import as_array, as_tuple, is_floating
 
 if TYPE_CHECKING:
     from .node import Node
@@ -62,13 +62,18 @@ def backward(
             for source, grad in zip(node.inputs, passed):
                 add_grad(source, grad)
         else:
-            if type(passed) is not mx.array and passed is not None:
-                raise no_gradient(module, passed, len(node.inputs))
             source = node.inputs[0]
+            if type(passed) is not mx.array and (passed is not None or _needs_gradient(source)):
+                raise no_gradient(module, passed, len(node.inputs))
             if source.grad is None and source.module is not None:
                 source.grad = passed
             else:
                 add_grad(source, passed)
+
+
+def _needs_gradient(node: Node) -> bool:
+    """Whether a value that learned parameters or an input of real numbers lead to waits for its gradient."""
+    return type(node.value) is mx.array and is_floating(node.value)
 
 
 def backward_order(

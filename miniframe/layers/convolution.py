@@ -220,6 +220,8 @@ def check_image(layer: Module, x: mx.array, channels: int | None = None) -> None
         if x.ndim == 4 and x.shape[1] == channels:
             hint = "images are channels-last: x.transpose(0, 2, 3, 1)"
         raise layer.wrong(f"input (batch, height, width, {'channels' if channels is None else channels})", x, hint)
+    if x.size == 0:
+        raise layer.wrong("at least one image with pixels", x)
     if not is_floating(x):
         raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
 

@@ -21,6 +21,7 @@ from ..core.warn import users_line
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
 from .fingerprint import Fingerprint
+from .misfits import name_misfit
 from .noticing import Notebook, Trial
 
 
@@ -150,9 +151,10 @@ class Step:
                 mx.async_eval(new_values, value, mx.random.state)
             else:
                 mx.async_eval(new_values, value)
-        except BaseException:  # a step that fails has not been
+        except BaseException as error:  # a step that fails has not been
             put_values(self.cells, values)
             self.optimizer.iterations -= 1
+            name_misfit(error, self.model, self.loss, batch)
             raise
         return value, prediction
 

@@ -233,3 +233,10 @@ def test_integers_are_refused():
 def test_unsuitable_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("layer", [mf.Conv2d(1, 2, 3), mf.ConvTranspose2d(1, 2, 3), mf.MaxPool2d(2)], ids=repr)
+@pytest.mark.parametrize("shape", [(0, 5, 5, 1), (2, 0, 5, 1)])
+def test_no_images_are_an_error_in_our_words(layer, shape):
+    with pytest.raises(ValueError, match=r"expected at least one image with pixels, got .*\(\d, \d, 5, 1\)"):
+        layer(mx.zeros(shape))
