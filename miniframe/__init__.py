@@ -95,6 +95,7 @@ from .losses import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    ELBOLoss,
     HuberLoss,
     L1Loss,
     Loss,
@@ -129,6 +130,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "concatenate", "stack", "split", "where", "maximum", "minimum",
     # how they learn
     "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",
+    "ELBOLoss",
     "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW",
     "train_step", "batches", "one_hot", "as_array", "seed", "History", "GuardrailWarning", "NonFiniteError",
     "Callback", "LambdaCallback", "CSVLogger", "EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint",

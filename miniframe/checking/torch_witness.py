@@ -103,6 +103,15 @@ def _cross_entropy(layer: Any, own: dict[str, Any], p: Any, t: Any) -> Any:
     return F.cross_entropy(p.movedim(-1, 1), t, **options)
 
 
+def _elbo(layer: Any, own: dict[str, Any], p: Any, t: Any) -> Any:
+    import torch.nn.functional as F
+
+    z, mean, log_variance = p[:, : -2 * layer.code], p[:, -2 * layer.code : -layer.code], p[:, -layer.code :]
+    pixels = F.binary_cross_entropy_with_logits(z, t, reduction="sum")
+    value = pixels + (mean**2 + log_variance.exp() - log_variance - 1).sum() / 2
+    return value / len(p) if layer.reduction == "mean" else value
+
+
 def _table() -> dict[str, Function]:
     """PyTorch's counterpart of each layer and loss, by class name."""
     import torch
@@ -156,6 +165,7 @@ def _table() -> dict[str, Function]:
         "Embedding": lambda layer, own, x: F.embedding(x, own["weight"]),
         "HuberLoss": lambda layer, own, p, t: F.huber_loss(p, t, layer.reduction, layer.delta),
         "CrossEntropyLoss": _cross_entropy,
+        "ELBOLoss": _elbo,
     }
     table |= _norms() | torch_sequences.functions() | torch_layers.functions()
     table |= {name: lambda layer, own, x, f=f: f(x) for name, f in simple.items()}

@@ -6,6 +6,7 @@ from ..core.checks import shown as _shown
 from .base import Loss as Loss
 from .classes import CrossEntropyLoss as CrossEntropyLoss
 from .classes import NLLLoss as NLLLoss
+from .elbo import ELBOLoss as ELBOLoss
 from .elementwise import BCELoss as BCELoss
 from .elementwise import BCEWithLogitsLoss as BCEWithLogitsLoss
 from .elementwise import HuberLoss as HuberLoss

@@ -1,11 +1,24 @@
 """Models of the literature, written so that the code reads like the architecture's figure."""
 
+from .autoencoder import VAE as VAE
+from .autoencoder import autoencoder as autoencoder
+from .autoencoder import vae as vae
+from .char_rnn import CharRNN as CharRNN
+from .char_rnn import char_rnn as char_rnn
+from .diffusion import Diffusion as Diffusion
+from .diffusion import diffusion as diffusion
+from .encoder import Encoder as Encoder
+from .encoder import SentenceEncoder as SentenceEncoder
+from .encoder import encoder as encoder
+from .encoder import minilm as minilm
 from .gpt import GPT as GPT
 from .gpt import gpt as gpt
 from .lenet import lenet as lenet
 from .resnet import BasicBlock as BasicBlock
 from .resnet import resnet18 as resnet18
 from .toy import toy_classifier as toy_classifier
+from .unet import UNet as UNet
+from .unet import unet as unet
 from .vgg import vgg as vgg
 from .vgg import vgg11 as vgg11
 from .vgg import vgg11_bn as vgg11_bn
@@ -15,3 +28,5 @@ from .vgg import vgg16 as vgg16
 from .vgg import vgg16_bn as vgg16_bn
 from .vgg import vgg19 as vgg19
 from .vgg import vgg19_bn as vgg19_bn
+from .vit import ViT as ViT
+from .vit import vit as vit

@@ -13,11 +13,12 @@ from ..core.untouched import evaluating
 from ..layers.memory import remembering
 
 if TYPE_CHECKING:
+    from .char_rnn import CharRNN
     from .gpt import GPT
 
 
 def generate(
-    model: GPT, prompt: Any, count: int, temperature: float, top_k: int | None, seed: int | None, cache: bool
+    model: GPT | CharRNN, prompt: Any, count: int, temperature: float, top_k: int | None, seed: int | None, cache: bool
 ) -> mx.array:
     """See ``GPT.generate``."""
     _check(model, count, temperature, top_k)
@@ -51,7 +52,7 @@ def _drawn(logits: mx.array, temperature: float, top_k: int | None, key: mx.arra
     return mx.random.categorical(logits / temperature, key=key)
 
 
-def _check(model: GPT, count: int, temperature: float, top_k: int | None) -> None:
+def _check(model: GPT | CharRNN, count: int, temperature: float, top_k: int | None) -> None:
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"generate: expected a count >= 0, got {count!r}")
     if not 0 <= temperature < math.inf:
