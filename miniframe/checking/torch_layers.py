@@ -18,6 +18,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     import torch
 
     return {
+        "Conv2d": _convolution,
         "ConvTranspose2d": _transposed_convolution,
         "Conv1d": _convolution_1d,
         "MaxPool2d": _max_pool,
@@ -78,6 +79,19 @@ def _edges(layer: Any) -> tuple[int, ...]:
     return left, right, top, bottom
 
 
+def _convolution(layer: Any, own: Own, x: Tensor) -> Tensor:
+    import torch.nn.functional as F
+
+    window, weight = layer.window, _first(own["weight"])
+    x = F.pad(_first(x), _edges(layer))
+    return F.conv2d(x, weight, own.get("bias"), window.stride, 0, window.dilation, layer.groups).movedim(1, -1)
+
+
+def _convolution_1d(layer: Any, own: Own, x: Tensor) -> Tensor:
+    """That of images with a single row."""
+    return _convolution(layer, {**own, "weight": own["weight"][:, None]}, x[:, None])[:, 0]
+
+
 def _transposed_convolution(layer: Any, own: Own, x: Tensor) -> Tensor:
     import torch.nn.functional as F
 
@@ -88,15 +102,6 @@ def _transposed_convolution(layer: Any, own: Own, x: Tensor) -> Tensor:
         _first(x), weight, own.get("bias"), window.stride, (rows, columns), layer.output_padding, 1, window.dilation
     )
     return y.movedim(1, -1)
-
-
-def _convolution_1d(layer: Any, own: Own, x: Tensor) -> Tensor:
-    import torch.nn.functional as F
-
-    window, weight = layer.window, own["weight"].movedim(-1, 1)
-    weight = weight.squeeze(2) if weight.ndim == 4 else weight
-    x = F.pad(_first(x), window.padding[1])
-    return F.conv1d(x, weight, own.get("bias"), window.stride[1], 0, window.dilation[1], layer.groups).movedim(1, -1)
 
 
 def _max_pool(layer: Any, own: Own, x: Tensor) -> Tensor:

@@ -117,13 +117,6 @@ def _table() -> dict[str, Function]:
     import torch
     import torch.nn.functional as F
 
-    def conv2d(layer: Any, own: dict[str, Any], x: Any) -> Any:
-        (top, bottom), (left, right) = layer.window.padding
-        x = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
-        weight, window = own["weight"].permute(0, 3, 1, 2), layer.window
-        y = F.conv2d(x, weight, own.get("bias"), window.stride, 0, window.dilation, layer.groups)
-        return y.permute(0, 2, 3, 1)
-
     same = ("Exp", "Log", "Sqrt", "Abs", "Square", "Sin", "Cos", "Sigmoid", "Tanh")
     simple: dict[str, Callable[[Any], Any]] = {
         **{name: getattr(torch, name.lower()) for name in same},
@@ -155,7 +148,6 @@ def _table() -> dict[str, Function]:
     table: dict[str, Function] = {
         "Learned": lambda layer, own: own["parameter"],
         "Linear": lambda layer, own, x: F.linear(x, own["weight"], own.get("bias")),
-        "Conv2d": conv2d,
         "LeakyReLU": lambda layer, own, x: F.leaky_relu(x, layer.slope),
         "ELU": lambda layer, own, x: F.elu(x, layer.alpha),
         "Softmax": lambda layer, own, x: torch.softmax(x, layer.axis),

@@ -38,6 +38,11 @@ def missing(dtype: mx.Dtype) -> float | int:
     return False if dtype == mx.bool_ else int(mx.iinfo(dtype).min or mx.iinfo(dtype).max)
 
 
+def wide(labels: mx.array) -> mx.array:
+    """Class numbers of at least 32 bits, so that each class and each number to ignore has its own."""
+    return labels if labels.dtype.size > 2 else labels.astype(mx.int32)
+
+
 def of_class(x: mx.array, labels: mx.array, where: str) -> mx.array:
     """For every label the number that x (..., classes) has for this class; MLX alone would read any memory.
 
@@ -50,7 +55,7 @@ def of_class(x: mx.array, labels: mx.array, where: str) -> mx.array:
     last, numbers = x.shape[-1] - 1, readable(labels)
     if numbers is not None and (bad := first_outside(numbers, 0, last)):
         raise ValueError(f"{where}: expected class labels in 0..{last}, got {bad}")
-    labels = labels if labels.dtype.size > 2 else labels.astype(mx.int32)
+    labels = wide(labels)
     inside = mx.clip(labels, 0, last)
     found = mx.take_along_axis(x, inside[..., None].astype(mx.int32), axis=-1)[..., 0]
     return found if numbers is not None else mx.where(inside == labels, found, math.nan)

@@ -10,7 +10,7 @@ import mlx.core as mx
 from ..core.arrays import is_floating
 from ..core.checks import real, shown
 from ..core.module import Module
-from ..core.ranges import first_outside, readable
+from ..core.ranges import first_outside, readable, wide
 from .base import Loss
 
 
@@ -52,14 +52,9 @@ class _ClassLoss(Loss):
         if is_floating(target):
             return target
         classes = prediction.shape[-1]
-        label = _wide(target)[..., None]
+        label = wide(target)[..., None]
         exists = (label >= 0) & (label < classes)
         return mx.where(exists, label == mx.arange(classes), math.nan).astype(prediction.dtype)
-
-
-def _wide(target: mx.array) -> mx.array:
-    """Class numbers of at least 32 bits, so that each class and each number to ignore has its own."""
-    return target if target.dtype.size > 2 else target.astype(mx.int32)
 
 
 class CrossEntropyLoss(_ClassLoss):
@@ -106,7 +101,7 @@ class CrossEntropyLoss(_ClassLoss):
 
     def counts(self, target: mx.array) -> mx.array | None:
         """Where the targets count, as bools; None if all do."""
-        return None if self.ignore_index is None or is_floating(target) else _wide(target) != self.ignore_index
+        return None if self.ignore_index is None or is_floating(target) else wide(target) != self.ignore_index
 
     def terms_of(self, losses: mx.array, target: mx.array) -> Any:
         counts = self.counts(target)

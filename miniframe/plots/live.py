@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from ..backend.distributed import rank
 from ..training.callbacks import Callback, Logs
-from .training import curves
+from ..training.progress import in_notebook, watched
+from .training import curves, falls_far
 
 WIDTH, HEIGHT = 60, 9  # characters
 MARKS = {"": "●", "val_": "○"}
@@ -33,7 +34,7 @@ def text_curve(history: dict[str, list[float]], quantity: str, width: int = WIDT
     rows = {prefix: history[prefix + quantity] for prefix in MARKS if prefix + quantity in history}
     finite = [value for values in rows.values() for value in values if math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
-    logarithmic = low > 0 and high > 10 * low
+    logarithmic = falls_far(finite)
     bottom, top = (math.log(low), math.log(high)) if logarithmic else (low, high)
     epochs = max(map(len, rows.values()))
     cells = [[" "] * width for _ in range(height)]
@@ -99,16 +100,16 @@ class LiveCurve(Callback):
             self._last = time.monotonic()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if not self._drawn or not watched():
+        if not self._drawn or not watched(sys.stdout):
             self._shown = 0  # what was drawn last stands above the finished bar; this comes below
             self._show(ended=True)
 
     def _show(self, ended: bool) -> None:
         if not self.history or rank() > 0:
             return
-        if "ipykernel" in sys.modules:
+        if in_notebook():
             self._handle = shown_in_notebook(curves(self.history, self.quantities), self._handle)
-        elif ended or watched():
+        elif ended or watched(sys.stdout):
             self._write("\n".join(text_curve(self.history, name) for name in self.quantities or ["loss"]))
 
     def _write(self, text: str) -> None:
@@ -116,11 +117,6 @@ class LiveCurve(Callback):
         up = f"\x1b[{self._shown}A\x1b[J" if self._shown and sys.stdout.isatty() else ""
         tqdm.write(up + text)
         self._shown = text.count("\n") + 1
-
-
-def watched() -> bool:
-    """Whether someone looks on while it happens: in a notebook, or in a terminal."""
-    return "ipykernel" in sys.modules or sys.stdout.isatty()
 
 
 def shown_in_notebook(figure: Any, handle: Any = None) -> Any:

@@ -48,7 +48,7 @@ def curves(histories: Any, quantities: Any = None, log: bool | None = None) -> F
                 if key in run:
                     label = ", ".join(word for word in (run_name, kind if validated or not run_name else "") if word)
                     _line(ax, run[key], label, linestyle=dashes, **style)
-        if _falls_far(ax) if log is None else log:
+        if falls_far(_heights(ax)) if log is None else log:
             logarithmic(ax)
         ax.set_xlabel("epoch")
         ax.set_ylabel(name.replace("_", " "))
@@ -61,8 +61,17 @@ def _line(ax: Axes, values: Any, label: str, **style: Any) -> None:
     ax.plot(np.arange(1, len(values) + 1), values, label=label, marker="." if len(values) < 3 else None, **style)
 
 
-def _falls_far(ax: Axes) -> bool:
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.lines] or [np.ones(1)])
+def _heights(ax: Axes) -> np.ndarray:
+    return np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.lines] or [np.ones(1)])
+
+
+def falls_far(numbers: Any) -> bool:
+    """Whether numbers, NaN and infinity left out, are positive and span more than a factor of ten.
+
+    >>> falls_far([100.0, 5.0]), falls_far([100.0, 0.0]), falls_far([])
+    (True, False, False)
+    """
+    values = np.asarray(numbers, dtype=float)
     values = values[np.isfinite(values)]
     return bool(values.size and values.min() > 0 and values.max() > 10 * values.min())
 

@@ -41,11 +41,10 @@ def leaves_inputs_alone(s: Subject) -> str | None:
     output = s.forward(layer, inputs)
     grads = [s.upstream(part, place) for place, part in enumerate(as_tuple(output))]
     expected = [np.array(grad) for grad in grads]
-    for method, arrays, kept in (("forward", inputs, before),):
-        for place, (now, then) in enumerate(zip(arrays, kept)):
-            assert np.array_equal(np.array(now), then, equal_nan=True), (
-                f"{method} changed input {place}, which others still use; make a new array instead of assigning into it"
-            )
+    for place, (now, then) in enumerate(zip(inputs, before)):
+        assert np.array_equal(np.array(now), then, equal_nan=True), (
+            f"forward changed input {place}, which others still use; make a new array instead of assigning into it"
+        )
     layer.backward(tuple(grads) if isinstance(output, tuple) else grads[0])
     for what, arrays, kept in (("an input", inputs, before), ("grad_output", grads, expected)):
         for now, then in zip(arrays, kept):
@@ -154,9 +153,8 @@ def copies_and_pickles(s: Subject) -> str | None:
             "functions and open files out of its attributes"
         ) from error
     for how, twin in twins.items():
-        same(
-            s.forward(twin, s.arrays()), s.forward(layer, s.arrays()), f"{how} gives a layer that computes otherwise: "
-        )
+        words = f"{how} gives a layer that computes otherwise: "
+        same(s.forward(twin, s.arrays()), s.forward(layer, s.arrays()), words)
         shared = {id(cell) for cell in twin.parameters()} & {id(cell) for cell in layer.parameters()}
         assert not shared, f"{how} gives a layer that shares its parameters with the original"
     return None

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..checking.compare import compare_gradients
+from ..checking.compare import MX_GRAD, PYTORCH, compare_gradients
 from ..checking.gradients import check_gradients
 from ..core.arrays import is_floating
 from ..core.module import Module
@@ -35,13 +35,13 @@ def by_differences(s: Subject, training: bool, inputs: list[Any] | None = None) 
 
 def mlx_agrees(s: Subject) -> str | None:
     """MLX's automatic differentiation of the same forward agrees with backward."""
-    return _witness(s, "mx.grad")
+    return _witness(s, MX_GRAD)
 
 
 def pytorch_agrees(s: Subject) -> str | None:
     """PyTorch agrees: with what ``torch=`` names, or with its counterpart of a layer that miniframe knows."""
     if s.torch is None:
-        return _witness(s, "PyTorch")
+        return _witness(s, PYTORCH)
     try:
         import torch
     except ImportError:
@@ -86,11 +86,9 @@ def _compared(s: Subject, name: str, training: bool) -> str | None:
     found = compare_gradients(layer, MSELoss(), tuple(s.precise()), target, seed=s.seed)
     if name in found.absent:
         return found.absent[name]
-    for what, witnesses in found.gradients.items():
-        by_hand, other = witnesses["by hand"], witnesses.get(name)
-        if other is not None:
-            size = max(float(np.linalg.norm(by_hand) + np.linalg.norm(other)), 1e-12)
-            error = float(np.linalg.norm(by_hand - other)) / size
+    for what in found.gradients:
+        error = found.error(what, name)
+        if error is not None:
             assert error <= max(s.tolerance, 1e-6), f"backward and {name} differ for {what} by {error:.1e}"
     return None
 

@@ -120,7 +120,7 @@ class StepInParts(Step):
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
         self.look_if_due()
-        if not self.work and not isinstance(batch[0], tuple):
+        if self.convolves and not self.work and not isinstance(batch[0], tuple):
             self.work = max(1, self.model.summary(batch[0].shape[1:]).multiply_adds)
         return super().__call__(*batch)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import TqdmWarning
 from tqdm.auto import tqdm
@@ -12,9 +12,14 @@ from tqdm.auto import tqdm
 LINES_IN_A_LOG = 20
 
 
-def _someone_watches() -> bool:
-    in_notebook = "ipykernel" in sys.modules
-    return in_notebook or sys.stderr.isatty()
+def in_notebook() -> bool:
+    """Whether a notebook shows what is printed."""
+    return "ipykernel" in sys.modules
+
+
+def watched(stream: TextIO) -> bool:
+    """Whether someone looks on while things happen: in a notebook, or at a terminal that this stream writes to."""
+    return in_notebook() or stream.isatty()
 
 
 class Progress:
@@ -31,7 +36,7 @@ class Progress:
         self.steps = steps
         count = max(self.last - self.first, 0)
         self.every = 1 if verbose == 2 else -(-count // LINES_IN_A_LOG) or 1
-        self.lines = verbose == 2 or (verbose == 1 and not _someone_watches())
+        self.lines = verbose == 2 or (verbose == 1 and not watched(sys.stderr))
         self.bar: Any = None
         if verbose == 1 and not self.lines and count:
             with warnings.catch_warnings():
