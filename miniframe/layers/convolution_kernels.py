@@ -22,7 +22,8 @@ from contextlib import contextmanager
 import mlx.core as mx
 
 from ..backend.machine import on_cpu
-from ..core.sums import products
+from ..core.sums import MANY as LONG
+from ..core.sums import products, total
 from .windows import Pair, Window
 
 # From this many channels and windows on, products of shifted views beat moving one product's results.
@@ -203,8 +204,14 @@ def _as_convolutions() -> bool:
 
 
 def _weight_gradient_by_convolving(x: mx.array, grad: mx.array, window: Window, groups: int) -> mx.array:
-    """dW: the image convolved with dY, samples in the place of channels, and stride and dilation changing places."""
+    """dW: the image convolved with dY, samples in the place of channels, and stride and dilation changing places.
+
+    Every number is a sum over all windows of all samples: of very many, in blocks of samples.
+    """
     n, h, w, channels = x.shape
+    if n > (some := max(1, LONG // max(1, grad.shape[1] * grad.shape[2]))):
+        blocks = [(x[k : k + some], grad[k : k + some]) for k in range(0, n, some)]
+        return total(mx.stack([_weight_gradient_by_convolving(*block, window, groups) for block in blocks]), axis=0)
     (top, bottom), (left, right) = window.padding
     image = x.reshape(n, h, w, groups, -1).transpose(4, 1, 2, 3, 0).reshape(channels // groups, h, w, -1)
     found = mx.conv_general(
