@@ -1,5 +1,6 @@
 """Models and weights of other frameworks, in and out. Only the functions that build PyTorch modules need PyTorch."""
 
+from . import onnx_layers as onnx_layers  # teaches export: files that end with .onnx
 from .code import to_code as to_code
 from .torch import from_torch as from_torch
 from .torch import load_torch_weights as load_torch_weights

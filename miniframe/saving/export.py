@@ -7,6 +7,8 @@ with operations that can. The file is then tried on several batch sizes before i
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from threading import current_thread, main_thread
 from typing import Any
 
@@ -24,6 +26,7 @@ from .shapeless import free_of_fixed_shapes
 
 BATCH = 1009  # while tracing, which computes nothing: a prime that no layer's size contains, to tell the batch apart
 DEVICES = {"cpu": mx.Device(mx.cpu), "gpu": mx.Device(mx.gpu)}
+WRITERS: dict[str, Callable[[Module, Where, Any], None]] = {}  # for files of other kinds, by their suffix
 TRIED = (1, 2, 5)  # batch sizes on which the file must agree with the model
 
 
@@ -33,16 +36,21 @@ def export(model: Module, path: Where, example: Any, device: str = "cpu") -> Non
     The imported function takes the inputs, with any number of samples in front, and returns a list of outputs. MLX
     reads the file unchecked: a damaged one, unlike a saved model, can end the process that imports it.
 
+    A path that ends with ``.onnx`` gives a file for onnxruntime, browsers, phones and the viewer Netron instead, with
+    the names of the layers; its inputs are ``x``, or ``x1``, ``x2``, ..., or those of a Graph.
+
     Args:
         model: left as it was.
-        path: of the file; MLX's own suffix is ``.mlxfn``.
+        path: of the file; MLX's own suffix is ``.mlxfn``, and ``.onnx`` makes an ONNX file.
         example: a batch of inputs, or a tuple of several; only shapes, dtypes and the sample values for the trial
             are taken from it.
         device: "cpu" or "gpu", where the function will run; it is written into the file, and a file for the CPU runs
-            on every machine.
+            on every machine. An ONNX file holds no device.
 
     Raises:
-        ValueError: for a model with an operation that MLX cannot export for any batch size.
+        ImportError: for an ONNX file without the library onnx, naming the extra that brings it.
+        ValueError: for a model with an operation that MLX cannot export for any batch size, or, of an ONNX file, for
+            layers without an operator, all named at once.
         RuntimeError: outside of the main thread, where MLX (0.32) cannot run an exported function.
 
     >>> import tempfile
@@ -52,6 +60,8 @@ def export(model: Module, path: Where, example: Any, device: str = "cpu") -> Non
     >>> mx.import_function(path)(mx.zeros((5, 2)))[0].shape
     (5, 3)
     """
+    if write := WRITERS.get(os.path.splitext(os.fspath(path))[1].lower()):
+        return write(model, path, example)
     inputs = [as_array(x, where="export") for x in as_tuple(example)]
     if any(x.ndim == 0 or x.shape[0] == 0 for x in inputs):
         raise ValueError(f"export: expected example inputs with a batch in front, got {[x.shape for x in inputs]}")
