@@ -113,6 +113,7 @@ from .training.history import History
 from .training.loggers import CSVLogger, LambdaCallback
 from .training.model_checkpoint import ModelCheckpoint
 from .training.monitors import EarlyStopping, ReduceLROnPlateau
+from .training.trackers import MLflowLogger, TensorBoard, WandbLogger
 from .training.train_step import train_step
 from .version import __version__
 
@@ -134,6 +135,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW",
     "train_step", "batches", "one_hot", "as_array", "seed", "History", "GuardrailWarning", "NonFiniteError",
     "Callback", "LambdaCallback", "CSVLogger", "EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint",
+    "TensorBoard", "WandbLogger", "MLflowLogger",
     "LiveCurve",
     "FlightRecorder", "RecorderWarning", "DistributedError",
     # proof and insight
