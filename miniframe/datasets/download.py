@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
-CHUNK = 2**18
+from ..core.extras import library
 
 
 def data_folder() -> Path:
@@ -39,47 +35,28 @@ def fetch(name: str, urls: Sequence[str], sha256: str, folder: Path | None = Non
 
     Raises:
         ConnectionError: when no address answers; the message says where to put the file by hand.
+        ImportError: for a download without the library pooch, which does it; with the same remedy.
         ValueError: when what arrives is not the expected file.
     """
     folder = data_folder() if folder is None else folder
     path = folder / name
     if path.is_file():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{name}.{os.getpid()}.part")
-    reasons = []
+    remedy = f"Put the file into {folder}, or set MINIFRAME_DATA to the folder that has it"
     try:
-        for url in urls:
-            try:
-                found = _download(url, partial, name)
-            except OSError as error:  # URLError, timeouts and refused connections are all OSErrors
-                reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
-                continue
-            if found != sha256:
-                reasons.append(f"{url}: the checksum is {found[:12]}..., expected {sha256[:12]}...")
-                continue
-            os.replace(partial, path)
-            return path
-    finally:
-        partial.unlink(missing_ok=True)
-    wrong = any("checksum" in reason for reason in reasons)
-    raise (ValueError if wrong else ConnectionError)(
-        f"could not download {name} ({'; '.join(reasons)}). Put the file into {folder}, "
-        "or set MINIFRAME_DATA to the folder that has it"
-    )
-
-
-def _download(url: str, path: Path, name: str) -> str:
-    """Write the file and return its SHA-256."""
-    digest = hashlib.sha256()
-    request = urllib.request.Request(url, headers={"User-Agent": "miniframe"})
-    with urllib.request.urlopen(request, timeout=30) as source, open(path, "wb") as target:
-        total = int(source.headers.get("Content-Length") or 0)
-        with tqdm(total=total or None, desc=name, unit="B", unit_scale=True, dynamic_ncols=True) as bar:
-            while chunk := source.read(CHUNK):
-                target.write(chunk)
-                digest.update(chunk)
-                bar.update(len(chunk))
-        if total and bar.n != total:
-            raise urllib.error.URLError(f"the connection broke off after {bar.n:,} of {total:,} bytes")
-    return digest.hexdigest()
+        pooch = library("pooch", "download", f"downloading {name}")
+    except ImportError as error:
+        raise ImportError(f"{error}. {remedy}") from error
+    pooch.get_logger().setLevel(logging.WARNING)
+    fetcher = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    reasons, wrong = [], False
+    for url in urls:
+        try:
+            return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=fetcher))
+        except OSError as error:  # refused connections, timeouts and what servers answer are all OSErrors
+            reasons.append(f"{url}: {error}")
+        except ValueError:
+            wrong = True
+            reasons.append(f"{url}: the checksum is another than the expected {sha256[:12]}...")
+    kind = ValueError if wrong else ConnectionError
+    raise kind(f"could not download {name} ({'; '.join(reasons)}). {remedy}")

@@ -3,7 +3,11 @@
 import gzip
 import hashlib
 import struct
+import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -43,29 +47,50 @@ def test_an_unknown_split_names_the_known_ones():
             load("validation")
 
 
+@pytest.fixture
+def server(tmp_path):
+    """The address of a server of this machine, and the file that it has."""
+    path = tmp_path / "server" / "numbers"
+    path.parent.mkdir()
+    path.write_bytes(b"0123456789" * 1000)
+    silent = type("Silent", (SimpleHTTPRequestHandler,), {"log_message": lambda *words: None})
+    handler = partial(silent, directory=str(path.parent))
+    served = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{served.server_port}/", path
+    served.shutdown()
+    served.server_close()
+    thread.join()
+
+
 class TestFetch:
-    @pytest.fixture
-    def source(self, tmp_path):
-        path = tmp_path / "server" / "numbers"
-        path.parent.mkdir()
-        path.write_bytes(b"0123456789" * 1000)
-        return path
-
-    def test_downloads_once_with_progress(self, source, tmp_path, capsys):
-        checksum = hashlib.sha256(source.read_bytes()).hexdigest()
-        folder = tmp_path / "data" / "deep"
-        path = download.fetch("numbers", ["file:///nowhere/numbers", source.as_uri()], checksum, folder)
-        assert path == folder / "numbers" and path.read_bytes() == source.read_bytes()
-        assert "numbers" in capsys.readouterr().err
+    def test_downloads_once_with_progress_from_the_first_address_that_has_the_file(self, server, tmp_path, capsys):
+        address, source = server
+        content = source.read_bytes()
+        checksum, folder = hashlib.sha256(content).hexdigest(), tmp_path / "data" / "deep"
+        path = download.fetch("numbers", [address + "nowhere", address + "numbers"], checksum, folder)
+        assert path == folder / "numbers" and path.read_bytes() == content
+        assert "100%" in capsys.readouterr().err
         source.unlink()
-        assert download.fetch("numbers", [source.as_uri()], checksum, folder) == path
+        assert download.fetch("numbers", [address + "numbers"], checksum, folder) == path
 
-    def test_a_wrong_checksum_leaves_nothing_behind(self, source, tmp_path):
-        with pytest.raises(
-            ValueError, match=r"could not download numbers .*the checksum is [0-9a-f]{12}\.\.\., expected abc"
-        ):
-            download.fetch("numbers", [source.as_uri()], "abc", tmp_path / "data")
+    def test_a_wrong_checksum_leaves_nothing_behind(self, server, tmp_path):
+        words = r"could not download numbers .*the checksum is another than the expected abcdef\.\.\."
+        with pytest.raises(ValueError, match=words):
+            download.fetch("numbers", [server[0] + "numbers"], "abcdef", tmp_path / "data")
         assert not list((tmp_path / "data").iterdir())
+
+    def test_without_the_library_the_message_says_what_to_install_and_where_to_put_the_file(self, tmp_path):
+        code = (
+            "import sys; sys.modules['pooch'] = None\nimport miniframe as mf\n"
+            f"try: mf.datasets.mnist('train', {str(tmp_path)!r})\nexcept ImportError as error: print(error)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == (
+            "downloading train-images-idx3-ubyte.gz: needs pooch: pip install miniframe[download]. Put the file into "
+            f"{tmp_path}, or set MINIFRAME_DATA to the folder that has it\n"
+        ), done.stderr
 
     def test_offline_the_message_says_where_to_put_the_file(self, tmp_path, monkeypatch):
         monkeypatch.setattr(sys.modules["miniframe.datasets.mnist"], "MIRRORS", ("http://127.0.0.1:9/",))
