@@ -1,0 +1,103 @@
+"""Models of mlx.nn in and out: the same outputs, names that fit, and the way back loses nothing."""
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from harness import close, normal
+
+import miniframe as mf
+from miniframe.interop import from_mlx, load_mlx_weights, to_mlx
+
+IMAGE, TABLE, SEQUENCE = (2, 7, 6, 4), (3, 4), (2, 5, 4)
+LAYERS = {
+    "Linear": (lambda: nn.Linear(4, 3), TABLE),
+    "Linear without bias": (lambda: nn.Linear(4, 3, bias=False), SEQUENCE),
+    "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2), IMAGE),
+    "Conv1d": (lambda: nn.Conv1d(4, 6, 3, stride=2, padding=1, bias=False), SEQUENCE),
+    "BatchNorm": (lambda: nn.BatchNorm(4, eps=0.01, momentum=0.3), IMAGE),
+    "BatchNorm not affine": (lambda: nn.BatchNorm(4, affine=False), TABLE),
+    "GroupNorm not affine": (lambda: nn.GroupNorm(2, 4, affine=False, pytorch_compatible=True), IMAGE),
+    "Softmax": (nn.Softmax, SEQUENCE),
+    "LayerNorm": (lambda: nn.LayerNorm(4, eps=0.01, bias=False), SEQUENCE),
+    "RMSNorm": (lambda: nn.RMSNorm(4, eps=0.01), SEQUENCE),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4, eps=0.01, pytorch_compatible=True), IMAGE),
+    "MaxPool2d": (lambda: nn.MaxPool2d((3, 2), (2, 1), (1, 0)), IMAGE),
+    "AvgPool2d": (lambda: nn.AvgPool2d(2), IMAGE),
+    "Dropout": (lambda: nn.Dropout(0.3), TABLE),
+    "LeakyReLU": (lambda: nn.LeakyReLU(0.3), TABLE),
+    "ELU": (lambda: nn.ELU(0.7), TABLE),
+    **{
+        kind: (getattr(nn, kind), TABLE) for kind in ("Identity", "ReLU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus")
+    },
+}
+
+
+def shuffled(module):
+    """Random weights and statistics, so that nothing is equal by being 0 or 1."""
+    rng = np.random.default_rng(0)
+    for part in module.modules():
+        for name, value in part.items():
+            if isinstance(value, mx.array):
+                part[name] = mx.array(rng.uniform(0.5, 1.5, value.shape).astype(np.float32))
+    return module
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_gives_the_same_numbers_there_here_and_there_again(name):
+    make, shape = LAYERS[name]
+    x = mx.array(normal(*shape).astype(np.float32))
+    module = shuffled(make()).eval()
+    model = from_mlx(module)
+    again = to_mlx(model)
+    assert not model.training and not again.training
+    close(model(x), np.array(module(x)), 1e-5)
+    assert mx.array_equal(again(x), module(x))
+    assert type(again) is type(module) and again.training is False
+
+
+def test_a_nested_model_keeps_its_weights_its_frozen_ones_and_its_mode():
+    inner = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm(5), nn.Tanh())
+    module = shuffled(nn.Sequential(inner, nn.Linear(5, 2)))
+    module.layers[1].freeze()
+    model = from_mlx(module)
+    assert [name for name, _ in model.named_parameters()][:2] == ["0.0.weight", "0.0.bias"] and model.training
+    assert [name for name, p in model.named_parameters() if not p.trainable] == ["1.weight", "1.bias"]
+    x = mx.array(normal(6, 4).astype(np.float32))
+    close(model.eval()(x), np.array(module.eval()(x)), 1e-5)
+    assert mx.array_equal(to_mlx(model)(x), module(x))
+
+
+def test_weights_load_by_name_from_a_model_a_dict_or_pairs():
+    module = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    x, pairs = (
+        mx.array(normal(6, 4).astype(np.float32)),
+        {f"layers.{k}.{n}": module.layers[k][n] for k in (0, 2) for n in ("weight", "bias")},
+    )
+    for weights in (module, pairs, list(pairs.items())):
+        model = mf.Sequential(mf.Linear(4, 5), mf.ReLU(), mf.Linear(5, 2))
+        load_mlx_weights(model, weights)
+        close(model(x), np.array(module(x)), 1e-5)
+    with pytest.raises(ValueError, match="(?s)load_mlx_weights: .*missing in the file: 2.bias"):
+        load_mlx_weights(model, {name: a for name, a in pairs.items() if name != "layers.2.bias"})
+
+
+def test_what_has_no_counterpart_is_named_all_at_once_with_its_place():
+    module = nn.Sequential(nn.Mish(), nn.Sequential(nn.GELU("fast"), nn.GroupNorm(1, 4)), nn.Tanh())
+    with pytest.raises(ValueError) as raised:
+        from_mlx(module)
+    assert str(raised.value).startswith(
+        "from_mlx: no counterpart for '0', a Mish, '1.0', a GELU with approx='fast' instead of 'none', "
+        "'1.1', a GroupNorm with pytorch_compatible=False instead of True; known are Sequential, Linear, "
+    )
+    with pytest.raises(ValueError, match=r"to_mlx: .* for '0', Flatten\(\), '1.0', Reshape\(2, 2\)"):
+        to_mlx(mf.Sequential(mf.Flatten(), mf.Sequential(mf.Reshape(2, 2)), mf.Tanh()))
+    uneven = mf.Sequential(mf.Flatten(), mf.Conv2d(1, 1, 2, padding="same"), mf.RMSNorm(3, affine=False))
+    with pytest.raises(ValueError, match=r"'0', Flatten.*'1', Conv2d\(.*\) \(padded unevenly\), '2', RMSNorm\(3, not"):
+        to_mlx(uneven)
+
+
+def test_whole_numbers_are_looked_up_alike():
+    module, x = nn.Sequential(nn.Embedding(7, 3), nn.Linear(3, 2)), mx.array([[0, 6], [3, 1]])
+    close(from_mlx(module)(x), np.array(module(x)), 1e-5)
+    assert mx.array_equal(to_mlx(from_mlx(module))(x), module(x))
