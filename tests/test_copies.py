@@ -169,6 +169,7 @@ CALLBACKS = {
     "LambdaCallback": lambda path: mf.LambdaCallback(on_epoch_end=print),
     "CSVLogger": lambda path: mf.CSVLogger(path / "log.csv"),
     "LiveCurve": lambda path: mf.LiveCurve("loss"),
+    "TensorBoard": lambda path: mf.TensorBoard(path / "events", histograms=2),
     "EarlyStopping": lambda path: mf.EarlyStopping("loss", patience=2),
     "ReduceLROnPlateau": lambda path: mf.ReduceLROnPlateau("loss", patience=1),
     "ModelCheckpoint": lambda path: mf.ModelCheckpoint(path / "{batch}.model", save_freq=1),
@@ -238,12 +239,18 @@ def test_what_is_reported(name, way):
 
 
 # bases, a layer of the user's functions, a context, and a layer that test_sampling.py copies
-MADE_BY_HAND = {"Module", "Loss", "Optimizer", "Tap", "no_grad", "VectorQuantizer"}
+MADE_BY_HAND = {"Module", "Loss", "Optimizer", "Tap", "no_grad", "VectorQuantizer", "WandbLogger", "MLflowLogger"}
 
 
 def test_no_public_class_is_forgotten():
     covered = {*CASES, *OPTIMIZERS, *CALLBACKS, *RESULTS, *MADE_BY_HAND}
     assert {name for name in mf.__all__ if inspect.isclass(getattr(mf, name))} <= covered
+
+
+@each_way
+@pytest.mark.parametrize("tracker", [mf.WandbLogger("p", mode="offline"), mf.MLflowLogger("e", uri="file:///nowhere")])
+def test_trackers_that_need_seconds_to_start(way, tracker):
+    assert vars(way(tracker)) == vars(tracker)
 
 
 @each_way

@@ -52,20 +52,21 @@ class TensorBoard(Callback):
     ) -> None:
         if histograms < 0 or images < 0:
             raise ValueError(f"TensorBoard: expected histograms and images >= 0, got {histograms} and {images}")
-        self.library = library("tensorboardX", "tensorboard", "TensorBoard")
+        library("tensorboardX", "tensorboard", "TensorBoard")  # now, before anything is trained
         self.log_dir, self.histograms, self.graph, self.images = os.fspath(log_dir), histograms, graph, images
         self._writer: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if rank() > 0:
             return
-        self._writer = self.library.SummaryWriter(self.log_dir)
+        found = library("tensorboardX", "tensorboard", "TensorBoard")
+        self._writer = found.SummaryWriter(self.log_dir)
         if (batch := self._batch()) is None:
             return
         if self.graph:
             with untouched(self.model):
                 self.model.eval()
-                graph = _drawn(self.library, Pass(self.model, as_tuple(batch[0]), "TensorBoard"))
+                graph = _drawn(found, Pass(self.model, as_tuple(batch[0]), "TensorBoard"))
             self._writer.file_writer.add_onnx_graph(graph)
         first = np.array(as_tuple(batch[0])[0])[: self.images]
         if len(first) and first.ndim == 4 and first.shape[-1] in (1, 3):
@@ -135,13 +136,13 @@ class WandbLogger(Callback):
     keeps = ()
 
     def __init__(self, project: str | None = None, **options: Any) -> None:
-        self.library = library("wandb", "wandb", "WandbLogger")
+        library("wandb", "wandb", "WandbLogger")  # now, before anything is trained
         self.project, self.options = project, options
         self._run: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if rank() == 0:
-            self._run = self.library.init(project=self.project, **self.options)
+            self._run = library("wandb", "wandb", "WandbLogger").init(project=self.project, **self.options)
             self._run.config.update(_settings(self), allow_val_change=True)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -169,7 +170,7 @@ class MLflowLogger(Callback):
     keeps = ()
 
     def __init__(self, experiment: str = "miniframe", uri: str | None = None, name: str | None = None) -> None:
-        self.library = library("mlflow", "mlflow", "MLflowLogger")
+        library("mlflow", "mlflow", "MLflowLogger")  # now, before anything is trained
         self.experiment, self.uri, self.name = experiment, uri, name
         self._client: Any = None
         self._run = ""
@@ -177,7 +178,7 @@ class MLflowLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if rank() > 0:
             return
-        self._client = self.library.MlflowClient(tracking_uri=self.uri)
+        self._client = library("mlflow", "mlflow", "MLflowLogger").MlflowClient(tracking_uri=self.uri)
         known = self._client.get_experiment_by_name(self.experiment)
         number = self._client.create_experiment(self.experiment) if known is None else known.experiment_id
         self._run = self._client.create_run(number, run_name=self.name).info.run_id
