@@ -86,8 +86,7 @@ def fit(
         sample_weight, class_weight: (N,) factors of the samples' losses; a dict from class to such a factor.
         compile: False runs every operation by itself, with the same results to rounding.
         checkpoint: a folder to save the whole state of the training in after every epoch.
-        resume: go on from the last checkpoint in that folder, if there is one, as if it had never stopped: bit for bit
-            (a GPU adds up the gradients of repeated indices, as in Embedding, in any order).
+        resume: go on from its last checkpoint as if it had never stopped, bit for bit (Embedding on a GPU: nearly).
         keep: how many checkpoints stay in the folder.
 
     Returns:
