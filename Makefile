@@ -9,12 +9,16 @@ BACKEND ?= cpu
 FUZZ_MINUTES ?= 60
 SEED := $(or $(SEED),$(shell date +%s))
 
-.PHONY: demo test test-gpu fuzz gpt lint bench figures notebooks docs clean
+.PHONY: demo lab test test-gpu fuzz gpt lint bench figures notebooks docs clean
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
 	@echo "go on: $(BIN)/miniframe shows all commands; $(BIN)/miniframe new project.py writes a script to start from"
 	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell"
+
+# a network that learns, live in the browser: Ctrl-C ends it
+lab: $(VENV)/.lab
+	$(BIN)/miniframe lab
 
 test: $(VENV)/.dev
 	$(BIN)/ruff check .

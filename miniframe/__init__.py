@@ -1,6 +1,8 @@
 """miniframe: a white-box deep-learning framework. Every derivative is written by hand, checked, and visible."""
 
 import sys as _sys
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 from . import backend as _backend  # noqa: F401  (first, as it says what is missing where MLX cannot compute)
 
@@ -144,10 +146,16 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     # files
     "load", "register",
     # a module for each of these
-    "datasets", "distributed", "explain", "functional", "initializers", "interop", "losses", "metrics", "models",
+    "datasets", "distributed", "explain", "functional", "initializers", "interop", "lab", "losses", "metrics", "models",
     "optimizers", "plots", "random", "schedules",
     "__version__",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "lab":  # what few programs use is read when it is first used
+        return _import_module(".lab", __name__)
+    raise AttributeError(f"module 'miniframe' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

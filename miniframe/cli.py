@@ -1,4 +1,4 @@
-"""The command line: ``miniframe new``, ``run``, ``demo``, ``info``, ``bench``, ``exercises``, ``check``, ``grade``."""
+"""The command line: ``miniframe new``, ``run``, ``demo``, ``lab``, ``info``, ``bench``, and those of the exercises."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--json", default=None, metavar="FILE", help="write the measurements to FILE")
     bench.add_argument("--figure", default=None, metavar="FILE", help="draw them into FILE")
     bench.set_defaults(run=_bench)
+
+    lab = commands.add_parser("lab", help="see a network learn, live, in the browser: every value and every gradient")
+    lab.add_argument("--port", type=int, default=None, help="of the local address (default a free one)")
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+    lab.set_defaults(run=_lab)
 
     from .exercises.commands import add_commands
 
@@ -121,3 +126,9 @@ def _bench(options: argparse.Namespace) -> None:
     from . import bench
 
     bench.run(options.workloads, options.rounds, options.json, options.figure)
+
+
+def _lab(options: argparse.Namespace) -> None:
+    from .lab import opening
+
+    opening.run(options.port, browser=not options.no_browser)
