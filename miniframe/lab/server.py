@@ -35,9 +35,7 @@ def free_port(port: int | None) -> socket.socket:
         found.bind((HOST, port or 0))
     except OSError as error:
         found.close()
-        raise ValueError(
-            f"port {port} cannot be used ({error.strerror}); leave --port out to take a free one"
-        ) from error
+        raise ValueError(f"port {port} cannot be used ({error.strerror}); without it, a free one is taken") from error
     return found
 
 
