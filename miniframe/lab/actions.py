@@ -45,8 +45,8 @@ def seen(session: Session, page: Page | None, command: Command) -> None:
 
 def train(session: Session, page: Page | None, command: Command) -> None:
     """Play, train an epoch, or a batch."""
-    if session.data.classes and len(session.data.classes) < 2 and session.own is None:
-        raise ValueError("there is only one class: add points of a second one")
+    if session.recipe.data == "points" and len({label for *_, label in session.recipe.placed}) < 2:
+        raise ValueError("set at least one point of each of two classes before training")
     session.want = command["do"]
 
 

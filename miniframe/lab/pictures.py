@@ -23,6 +23,7 @@ COLUMNS = 64  # numbers of each sample in a strip, at most
 GRID = 48  # points along each side of the regions
 UNIT = 12  # points along each side of a hidden unit's picture; divides GRID
 UNITS = 96  # hidden units that are drawn, at most
+FEW = 20  # points: the plane of so few is at least -1 to 1
 SHOWN = 1000  # points that are drawn, at most, of the training data and of the test data each
 
 Frame = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -66,6 +67,8 @@ class View:
             return None
         points = np.array(self.x, dtype=np.float64)
         low, high = points.min(axis=0), points.max(axis=0)
+        if len(points) < FEW:  # set by hand, one by one: the plane stays where it is
+            low, high = np.minimum(low, -1), np.maximum(high, 1)
         margin = 0.08 * max(float((high - low).max()), 1e-3)
         return (*(low - margin).tolist(), *(high + margin).tolist())
 

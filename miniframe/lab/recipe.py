@@ -170,7 +170,7 @@ def plan(recipe: Recipe, world: World) -> Plan:
     >>> plan(Recipe(widths=(4,)), toy("disk", 10, 0.0, 0))
     [('Linear', (2, 4)), ('ReLU', ()), ('Linear', (4, 2))]
     """
-    found: Plan = [("Standardize", ("x",))] if recipe.data in ("csv", "points") else []
+    found: Plan = [("Standardize", ("x",))] if recipe.data == "csv" else []
     inputs, side = world.x.shape[-1], world.x.shape[1]
     for width in recipe.widths:
         images = recipe.data in IMAGES

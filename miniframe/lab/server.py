@@ -33,6 +33,7 @@ def free_port(port: int | None) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port or 0))
+        found.listen(128)  # at once, so that nobody else gets the same port
     except OSError as error:
         found.close()
         raise ValueError(f"port {port} cannot be used ({error.strerror}); without it, a free one is taken") from error

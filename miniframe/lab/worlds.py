@@ -65,11 +65,11 @@ def toy(name: str, points: int, noise: float, seed: int) -> World:
 
 def by_hand(points: Sequence[Sequence[float]]) -> World:
     """Points that were set by hand: (x₁, x₂, class) each. They are few, so that none is held out."""
-    if len({label for *_, label in points}) < 2:
-        raise ValueError("set at least one point of each of two classes before training")
+    if not points:
+        raise ValueError("set the first point: choose its class below the plane, and click on the plane")
     x = [[float(a), float(b)] for a, b, _ in points]
     y = [int(label) for *_, label in points]
-    names = [f"class {k}" for k in range(max(y) + 1)]
+    names = [f"class {k}" for k in range(max(2, max(y) + 1))]
     return World(mx.array(x), mx.array(y), None, None, names, [f"x = mx.array({x})", f"y = mx.array({y})"])
 
 

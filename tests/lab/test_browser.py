@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import time
 from urllib.parse import quote
 
 import numpy as np
@@ -28,6 +29,14 @@ def wait(page, name, words):
     page.wait_for_function(
         "([name, words]) => document.querySelector(`[data-testid=${name}]`)?.innerText === words", arg=[name, words]
     )
+
+
+def until(page, holds, seconds=30):
+    """Until something holds on this side, the page living on meanwhile."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)
 
 
 def same(shown, value):
@@ -125,11 +134,10 @@ def test_a_weight_can_be_moved(lab, small):
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-testid=drag]")
     assert abs(float(text(page, "tangent")) - float(text(page, "secant"))) < 1e-3
-    before = small.model[4].weight.value[0, 0].item()
+    before = np.array(small.model[4].weight.value)[0, 0]
     page.focus("[data-testid=drag]")
     page.keyboard.press("End")
-    page.wait_for_function("() => document.querySelector('[data-testid=weight]').innerText.includes('1.')")
-    assert small.model[4].weight.value[0, 0].item() > before + 0.9
+    until(page, lambda: np.array(small.model[4].weight.value)[0, 0] > before + 0.9)
 
 
 def test_backward_goes_layer_by_layer(lab, small):
@@ -196,7 +204,17 @@ def test_points_are_set_by_hand_with_mouse_and_keyboard(lab, small):
     tool = page.locator("select[aria-label='what a click on the plane does']")
     tool.select_option("0")
     page.click("[data-testid=regions]", position={"x": 50, "y": 50})
+    until(page, lambda: len(small.recipe.placed) == 1)
+    click(page, "play")
     wait(page, "message", "set at least one point of each of two classes before training")
+    tool.select_option("1")
+    page.focus("[data-testid=regions]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    until(page, lambda: len(small.recipe.placed) == 2)
+    click(page, "one-epoch")
+    wait(page, "epoch", "1")
+    assert [label for *_, label in small.recipe.placed] == [0, 1] and "placed" in page.url
 
 
 def test_two_pages_a_closed_tab_and_a_reload_lose_nothing(lab, small):

@@ -96,3 +96,4 @@ def test_data_of_any_shape_can_be_looked_at():
     assert "regions" not in arrays and header["layers"][0]["of"] == 1 and lone.plane is None
     same = View(mf.Linear(2, 2), mf.CrossEntropyLoss(), mx.ones((4, 2)), mx.zeros((4,), mx.int32))
     assert "regions" in same.frame()[1], "all points in one place still have a plane"
+    assert same.plane == (-1.16, -1.16, 1.16, 1.16)

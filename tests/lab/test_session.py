@@ -105,7 +105,7 @@ def test_frames_carry_the_curve_once_and_whole():
         ({"mistakes": [["2", "Nobody"]]}, "the museum has no 'Nobody'; it has Transposed"),
         ({"mistakes": [["1", "Transposed"]]}, "Transposed stands in for a Linear with as many inputs as outputs"),
         ({"data": "csv"}, "choose a CSV file: a link does not carry the table itself"),
-        ({"data": "points"}, "set at least one point of each of two classes before training"),
+        ({"data": "points"}, "set the first point: choose its class below the plane"),
         ({"placed": [[0, 1]]}, "a point has two coordinates and a class, got [0, 1]"),
     ],
 )
@@ -183,9 +183,12 @@ def test_points_set_by_hand_are_learned():
     assert run(script)[0]["history"].history == curve
 
 
-def test_one_point_too_few_is_explained_and_the_second_class_begins():
+def test_points_of_one_class_are_drawn_and_wait_for_a_second():
     with Watcher(Session(SMALL)) as lab:
-        assert "of each of two classes" in lab.set(data="points", placed=[[0, 0, 0]])
+        assert lab.set(data="points", placed=[[0, 0, 0]]) == ""
+        lab.ask("play")
+        header, _ = lab.until(lambda h: h["kind"] == "message" and h["trouble"])
+        assert "of each of two classes" in header["words"]
 
 
 def test_a_training_that_breaks_is_a_sentence_and_can_go_on():

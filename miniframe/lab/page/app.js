@@ -76,6 +76,7 @@ export function start(root, channel, { address = false } = {}) {
       const mistakes = header.own ? [] : header.recipe.mistakes ?? [];
       lossMistakes.replaceChildren(...(replay || !header.loss_exhibits.length || header.own ? [] : [h("details", {}, h("summary", {}, `the loss, ${header.loss}: a mistake on purpose`), museum("loss", header.loss_exhibits, mistakes, ask2))]));
       write.hidden = header.recipe.data !== "text";
+      root.classList.toggle("lab-replay", replay);
       for (const element of [buttons, more, root.querySelector(".lab-settings"), panel, curves.keep]) element.hidden = replay;
       if (replay) document.title = `a run of ${header.model.split("\n")[0]}`;
       if (address && linked) history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(linkOf(header.recipe))}`);
