@@ -73,8 +73,8 @@ def open(  # noqa: A001  (mf.lab.open is what its users say)
 ) -> Server | None:
     """Look at a model of your own while it learns: layers, values, gradients, regions, each number in full.
 
-    In a script it returns when Ctrl-C or ``Close`` on the page ends it, and the model keeps what it has learned; in a
-    notebook it returns at once.
+    In a script it returns when Ctrl-C ends it, and the model keeps what it has learned; in a notebook it returns at
+    once.
 
     Args:
         model, x, y, loss, optimizer: as for ``fit``; data in memory, one input.
@@ -100,9 +100,8 @@ def serve(session: Session, port: int | None, browser: bool, wait: bool) -> Serv
     """Show a session in the browser; with ``wait``, until it is ended."""
     server = Server(session, port)
     thread = begin(session)
-    print(f"lab: {server.address}", flush=True)
-    if wait:
-        print("lab: Ctrl-C ends it", flush=True)
+    print("the lab is open" + ("; Ctrl-C ends it" if wait else ""))
+    print(server.address, flush=True)
     if browser:
         threading.Timer(0.3, webbrowser.open, [server.address]).start()
     if not wait:
