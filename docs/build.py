@@ -5,6 +5,7 @@ and every public name gets a page. mkdocs-material does the rest; nothing is fet
 from a disk. The parts are in website/.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ from website import diagrams, formulas, pictures, reference, search, sources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-PAGES = ROOT / "build" / "site"
+PAGES, SITE = ROOT / "build" / "site", ROOT / "site"
 ASSETS = HERE / "website" / "assets"
 
 
@@ -50,15 +51,16 @@ def home() -> str:
     assert table, "tutorials/README.md has no table of lessons"
     overview = table[0].replace("](lesson_", "](tutorials/lesson_")
     text = (HERE / "website" / "home.md").read_text()
-    clone = f"git clone https://github.com/{repository()}.git && cd {repository().split('/')[-1]}\n" if repository() else ""
+    folder = repository().split("/")[-1]
+    clone = f"git clone https://github.com/{repository()}.git && cd {folder}\n" if folder else ""
     for name, value in {"clone": clone, "lessons": spelled(len(lessons())), "overview": overview}.items():
         text = text.replace("{" + name + "}", value)
     return text
 
 
 def spelled(number: int) -> str:
-    words = ["Ten", "Eleven", "Twelve", "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen"]
-    return words[number - 10] if 10 <= number < 20 else str(number)
+    words = "Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen Eighteen Nineteen Twenty".split()
+    return words[number - 10] if 10 <= number <= 20 else str(number)
 
 
 def repository() -> str:
@@ -115,8 +117,10 @@ def settings(menu: list[dict[str, list]]) -> dict:
     return {
         "site_name": "miniframe",
         "docs_dir": str(PAGES),
-        "site_dir": str(ROOT / "site"),
+        "site_dir": str(SITE),
         "use_directory_urls": False,
+        "strict": True,  # a link that leads nowhere ends the build
+        "validation": {"anchors": "warn"},
         **there,
         "theme": {
             "name": "material",
@@ -128,7 +132,8 @@ def settings(menu: list[dict[str, list]]) -> dict:
         "extra_css": ["assets/site.css"],
         "extra_javascript": [{"path": f"assets/{name}.js", "defer": True} for name in ("site", "search")],
         "plugins": ["search", {"mkdocstrings": {"handlers": handlers}}],
-        "markdown_extensions": ["tables", "toc", "attr_list", "md_in_html", "pymdownx.highlight", "pymdownx.superfences"],
+        "markdown_extensions": ["tables", "toc", "attr_list", "md_in_html", "pymdownx.highlight",
+                                "pymdownx.superfences"],
         "nav": [
             {"Home": "index.md"},
             {"Lessons": [{"Overview": "tutorials/README.md"}, *taught, *more]},
@@ -143,14 +148,15 @@ def main() -> None:
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     copy_pages()
     menu = reference.write_all(PAGES / "reference")
     write_font()
-    config = ROOT / "build" / "mkdocs.yml"
+    config = PAGES.with_name("mkdocs.yml")
     config.write_text(yaml.safe_dump(settings(menu), sort_keys=False, allow_unicode=True))
     build(load_config(str(config)))
-    search.write(ROOT / "site")
-    print(ROOT / "site" / "index.html")
+    search.write(SITE)
+    print(SITE / "index.html")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ GROUPS = [  # (title, words, homes): a name belongs to the group with the longes
      "training.callbacks training.loggers training.monitors training.model_checkpoint training.trackers plots.live"),
     ("Metrics", "What to report beside the loss.", "training.metrics training.tally training.scores"),
     ("Proof", "Is this backward right?", "checking testing"),
-    ("Looking inside", "What happened, where, and why.", "insight explain drawing graph.summary training.finite core.warn"),
+    ("Looking inside", "What happened, where, and why.",
+     "insight explain drawing graph.summary training.finite core.warn"),
     ("Files", "Save, load, export.", "saving"),
     ("Other frameworks", "Models and weights in and out.", "interop"),
     ("Ready models", "Architectures of the literature.", "models"),
@@ -65,7 +66,12 @@ class Name:
     @property
     def link(self) -> str:
         """From the folder of the reference."""
-        return self.page if self.page == f"{self.short}.md" else f"{self.page}#{self.short}"
+        return f"{self.page}#{self.short}" if self.of_module else self.page
+
+    @property
+    def of_module(self) -> bool:
+        """Whether it shares a page with the other names of its module, as mf.schedules.cosine does."""
+        return self.written.count(".") > 1
 
     @property
     def call(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.(?:png|gif|svg))\)")
-DARKEST, LIGHTEST = 0.12, 0.93  # a dark page's paper and ink
+PAPER, INK = np.array([30, 33, 41]) / 255, np.array([228, 231, 238]) / 255  # of the dark page
 HEX = re.compile(r"#([0-9a-fA-F]{6})\b")
 WIDE = 1.7  # wider than this, a phone shows a picture enlarged, to be moved sideways
 
@@ -20,7 +20,7 @@ WIDE = 1.7  # wider than this, a phone shows a picture enlarged, to be moved sid
 def turned(colours: np.ndarray) -> np.ndarray:
     """Colours (..., 3) in [0, 1] with their lightness turned round, within what a dark page shows."""
     swapped = colours + 1 - colours.max(axis=-1, keepdims=True) - colours.min(axis=-1, keepdims=True)
-    return DARKEST + (LIGHTEST - DARKEST) * swapped
+    return PAPER + (INK - PAPER) * swapped
 
 
 def turned_bytes(colours: np.ndarray) -> np.ndarray:

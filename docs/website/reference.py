@@ -30,12 +30,8 @@ def write_all(folder: Path) -> list[dict[str, list]]:
     for name in names:
         pages.setdefault(name.page, []).append(name)
     for page, inside in pages.items():
-        (folder / page).write_text(module_page(inside, known) if is_module(page, inside) else own_page(inside[0], known))
+        (folder / page).write_text(module_page(inside, known) if inside[0].of_module else own_page(inside[0], known))
     return [{title: entries(names, title)} for title, _, _ in GROUPS if entries(names, title)]
-
-
-def is_module(page: str, names: list[Name]) -> bool:
-    return names[0].written.count(".") > 1
 
 
 def entries(names: list[Name], title: str) -> list[dict[str, str]]:
@@ -43,7 +39,7 @@ def entries(names: list[Name], title: str) -> list[dict[str, str]]:
     found = {}
     for name in names:
         if name.group == title:
-            label = name.written.split(".")[-2] if is_module(name.page, [name]) else menu_label(name)
+            label = name.written.split(".")[-2] if name.of_module else menu_label(name)
             found[f"reference/{name.page}"] = label
     return [{label: page} for page, label in found.items()]
 
@@ -59,9 +55,14 @@ def index(names: list[Name]) -> str:
         inside = [name for name in names if name.group == title]
         if inside:
             parts.append(f'## {title}\n\n{words}\n\n<div class="names" markdown>\n\n')
-            parts += [f"- [`{name.call}`]({name.link}) <span markdown>{escaped(name.words)}</span>\n" for name in inside]
+            parts += [entry(name) for name in inside]
             parts.append("\n</div>\n\n")
     return "".join(parts)
+
+
+def entry(name: Name) -> str:
+    """A line of the index."""
+    return f"- [`{name.call}`]({name.link}) <span markdown>{escaped(name.words)}</span>\n"
 
 
 def escaped(words: str) -> str:
@@ -76,7 +77,8 @@ def own_page(name: Name, known: griffe.Module) -> str:
 def module_page(names: list[Name], known: griffe.Module) -> str:
     """The page of a module: its names one after the other."""
     module = names[0].written.rpartition(".")[0]
-    about = inspect.getdoc(sys.modules.get(module.replace("mf.", "miniframe.", 1)) or sys.modules[home_of(names[0].thing)])
+    known_as = module.replace("mf.", "miniframe.", 1)
+    about = inspect.getdoc(sys.modules.get(known_as) or sys.modules[home_of(names[0].thing)])
     parts = [f"# {module}\n\n{(about or '').split(chr(10) * 2)[0]}\n\n"]
     for name in names:
         parts.append(f"## {name.short} {{ #{name.short} }}\n\n{body(name, known, 3)}\n")

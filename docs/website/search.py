@@ -8,7 +8,7 @@ import re
 from html import unescape
 from pathlib import Path
 
-ORDER = [("reference/index", 3), ("reference/", 0), ("tutorials/", 1), ("index.html", 1), ("docs/", 2), ("CHANGELOG", 4)]
+ORDER = {"reference/index": 3, "reference/": 0, "tutorials/": 1, "index.html": 1, "docs/": 2, "CHANGELOG": 4}
 LONGEST = 1500  # characters of a section that are searched
 METHOD = re.compile(r"#miniframe\.(?:\w+\.)*?(\w+\.\w+)$")
 
@@ -24,7 +24,7 @@ def entries(found: list[dict]) -> list[list]:
         method = METHOD.search(place)
         if method:  # forward of Linear is no rival of functional.forward, or of the page on Linear
             title = method[1]
-        rank = next((rank for start, rank in ORDER if place.startswith(start)), 3)
+        rank = next((rank for start, rank in ORDER.items() if place.startswith(start)), 3)
         inner = bool(method) or ("#" in place and rank != 0)
         if (title or text) and not (method and rank != 0):
             kept.append([title, 2 * rank + inner, place, text[:LONGEST], "" if page == title else page])

@@ -27,12 +27,13 @@ for (const key of Object.keys(localStorage)) // the choice of light or dark that
 """
 STYLE = """html { scroll-padding-top: 5rem; }
 body { margin: 0; background: #fff; color: #24292f; }
-header { position: sticky; top: 0; z-index: 1; padding: .6rem 1rem; background: #3f51b5; font: 15px system-ui, sans-serif; }
+header { position: sticky; top: 0; z-index: 1; padding: .6rem 1rem; background: #3f51b5;
+  font: 15px system-ui, sans-serif; }
 header, header a { color: #fff; } header a { margin-right: 1rem; }
 pre { margin: 0; padding: 1rem; overflow-x: auto; font: 13.5px/1.5 ui-monospace, Menlo, Consolas, monospace; }
 .linenos { user-select: none; padding-right: 1rem; opacity: .5; }
 .linenos a, a .linenos { color: inherit; text-decoration: none; }
-:target ~ a .linenos, :target .linenos { opacity: 1; font-weight: bold; color: #e07b00; }
+:target + a .linenos { opacity: 1; font-weight: bold; color: #e07b00; }
 """
 
 
@@ -66,7 +67,7 @@ def place(thing: object) -> tuple[str, str]:
 
 
 def with_links(text: str, up: str) -> str:
-    """The page with every file of the package that it names leading to the file; ``up`` is the way to the site's top."""
+    """The page, in which each file of the package that it names leads there; ``up`` is the way to the site's top."""
 
     def link(match: re.Match) -> str:
         name = match[1].removeprefix("miniframe/")

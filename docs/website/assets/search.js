@@ -3,7 +3,7 @@
   const box = document.querySelector(".md-search__input"), list = document.querySelector(".md-search-result__list")
   if (!box) return
   const meta = document.querySelector(".md-search-result__meta"), toggle = document.getElementById("__search")
-  const top = new URL(document.currentScript.dataset.top || document.currentScript.src.replace(/assets\/search\.js.*/, ""))
+  const top = new URL(document.currentScript.src.replace(/assets\/search\.js.*/, ""))
   let loading
 
   const load = () => loading ??= new Promise(done => {
@@ -13,19 +13,19 @@
     document.head.append(script)
   })
 
-  const score = ([title, rank, , text], query, words) => {
-    const low = title.toLowerCase(), name = low.split(".").pop()
+  const score = ([title, rank, place, text], query, words) => {
+    const low = title.toLowerCase(), name = low.split(".").pop(), wanted = query.toLowerCase()
     let found = 0
     if (title === query) found = 1000
-    else if (low === query.toLowerCase()) found = 950
-    else if (name === query.toLowerCase()) found = 900
-    else if (low.startsWith(query.toLowerCase()) || name.startsWith(query.toLowerCase())) found = 600 - title.length
+    else if (low === wanted) found = 950
+    else if (name === wanted) found = 900
+    else if (low.startsWith(wanted) || name.startsWith(wanted)) found = 600 - title.length
     else if (words.every(word => low.includes(word))) found = 400 - title.length
-    else {
-      const all = low + " " + text.toLowerCase()
-      if (words.every(word => all.includes(word))) found = 100 + 50 * words.filter(word => low.includes(word)).length
-    }
-    return found && found - 20 * rank
+    if (found) return found - 20 * rank
+    const body = text.toLowerCase()
+    if (!words.every(word => low.includes(word) || body.includes(word))) return 0
+    const often = Math.min(body.split(wanted).length - 1, 5), lesson = place.startsWith("tutorials") ? 60 : 0
+    return 100 + 50 * words.filter(word => low.includes(word)).length + 15 * often + lesson - 5 * rank
   }
 
   const escape = text => text.replace(/[&<>"]/g, letter => `&#${letter.charCodeAt()};`)
