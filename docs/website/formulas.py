@@ -63,8 +63,9 @@ def mathml(formula: str, display: str = "inline") -> str:
     ElementTree.register_namespace("", MATHML)
     root = ElementTree.fromstring(convert(" ".join(formula.split()), display=display))
     for parent in root.iter():
-        if parent.text == ":" and parent.tag == f"{{{MATHML}}}mo":  # x: (N, D) is no ratio
-            parent.attrib.update(lspace="0", rspace="0.28em")
+        if parent.text == ":":  # x: (N, D) is no ratio
+            parent.tag = f"{{{MATHML}}}mo"
+            parent.attrib.update(lspace="0em", rspace="0.28em")
         if parent.tag in ROWS:
             for number, (name, argument) in reversed(list(enumerate(pairwise(list(parent))))):
                 if is_function(name) and argument.tag != f"{{{MATHML}}}mo":
