@@ -210,7 +210,7 @@ def main(numbers: list[str]) -> None:
         links.append(f'<li><a href="{lesson.stem}.html">{escape(title)}</a></li>')
     (SLIDES / "math.woff2").write_bytes(formulas.math_font("".join(sorted(letters))))
     help_ = "Arrows move, S opens the speaker's notes, F fills the screen; ?print-pdf at the end of an address prints."
-    index = f"<section class='title'><h1>Slides</h1><p>{help_}</p><ul>{''.join(links)}</ul></section>"
+    index = f"<section class='index'><h1>Slides</h1><p>{help_}</p><ul>{''.join(links)}</ul></section>"
     (SLIDES / "index.html").write_text(PAGE.format(title="Slides", slides=index))
     print(SLIDES / "index.html")
 
