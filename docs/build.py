@@ -116,6 +116,7 @@ def settings(menu: list[dict[str, list]]) -> dict:
     there = {"repo_url": f"https://github.com/{repository()}", "repo_name": repository()} if repository() else {}
     return {
         "site_name": "miniframe",
+        "site_description": "A deep-learning framework you can see through: every derivative by hand, and proven.",
         "docs_dir": str(PAGES),
         "site_dir": str(SITE),
         "use_directory_urls": False,

@@ -70,7 +70,7 @@ def table() -> str:
     whole = sum(map(points_of, seen))
     total = (
         f"{whole} points for the exercises (those in *italics* are on paper), {PROJECT} for the project, {TALKS} for "
-        f"explaining one backward at the board: {whole + PROJECT + TALKS} in all."
+        f"explaining one backward\nat the board: {whole + PROJECT + TALKS} in all."
     )
     return "\n".join(lines) + f"\n\n{total}\n{further}"
 

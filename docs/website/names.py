@@ -38,8 +38,8 @@ GROUPS = [  # (title, words, homes): a name belongs to the group with the longes
     ("Initial weights", "How parameters start.", "layers.initializers"),
     ("Many machines", "Several processes train one model.", "backend"),
 ]  # fmt: skip
-FOLDERS = ["datasets", "distributed", "explain", "functional", "initializers", "interop", "metrics", "models", "plots",
-           "random", "schedules", "testing", "lab"]  # fmt: skip
+FOLDERS = ["datasets", "distributed", "explain", "functional", "initializers", "interop", "losses", "metrics", "models",
+           "optimizers", "plots", "random", "schedules", "testing", "lab"]  # fmt: skip
 HIDDEN = {  # parts of these modules that other parts of the package use
     "metrics": "shown of_class mean totals measure get as_list Sums NAMES TOP Metric Mean partial",
     "random": "get_key as_state State",

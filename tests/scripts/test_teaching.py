@@ -29,9 +29,8 @@ def test_every_lesson_stands_there_once_and_all_exercises_count():
 
 def test_points_add_up():
     weeks = [int(cells.split("|")[4]) for cells in plan.table().splitlines()[2:12]]
-    exercises, project, talk, whole = map(
-        int, re.search(r"(\d+) points for.*?(\d+) for the project, (\d+) for.*?: (\d+) in all", plan.table()).groups()
-    )
+    total = r"(\d+) points for.*?(\d+) for the project, (\d+) for.*?: (\d+) in all"
+    exercises, project, talk, whole = map(int, re.search(total, plan.table(), re.DOTALL).groups())
     assert sum(weeks) == exercises and exercises + project + talk == whole
     rubric = PAGE[PAGE.index("## Projects") : PAGE.index("### 1.")]
     assert sum(map(int, re.findall(r"\*\* \((\d+)\)", rubric))) == project
