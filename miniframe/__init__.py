@@ -10,6 +10,7 @@ from .backend import distributed
 from .backend.distributed import DistributedError
 from .backend.machine import prepare as _prepare
 from .checking import check_gradients, compare_gradients
+from .core import elsewhere as _elsewhere
 from .core import random
 from .core.arrays import as_array
 from .core.cells import Buffer, Parameter
@@ -145,7 +146,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "load", "register",
     # a module for each of these
     "datasets", "distributed", "explain", "functional", "initializers", "interop", "losses", "metrics", "models",
-    "optimizers", "plots", "random", "schedules",
+    "optimizers", "plots", "random", "schedules", "testing",
     "__version__",
 ]  # fmt: skip
 
@@ -157,5 +158,9 @@ def __dir__() -> list[str]:
 # modules that live in a folder, under the names by which they are imported: from miniframe.schedules import cosine
 for _module in (distributed, initializers, metrics, random, schedules):
     _sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+# what is said of a name that is not there; hidden from type checkers, to whom it would mean that any name will do
+globals()["__getattr__"] = _elsewhere.names_of(__name__, _elsewhere.OF_PACKAGE, later=("testing",))
+vars(functional)["__getattr__"] = _elsewhere.names_of(functional.__name__, _elsewhere.OF_FUNCTIONAL)
 
 _prepare()

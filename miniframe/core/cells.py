@@ -86,7 +86,10 @@ class Buffer:
         return self._value
 
     @value.setter
-    def value(self, value: mx.array) -> None:
+    def value(self, value: Any) -> None:
+        value = value if type(value) is mx.array else as_array(value, where=type(self).__name__)
+        if value.dtype != self._value.dtype and mx.issubdtype(value.dtype, mx.integer):
+            value = value.astype(self._value.dtype)  # as whole numbers, what is learned would be cut off
         if value.shape != self._value.shape:
             raise ValueError(f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}")
         self._value = value
@@ -129,7 +132,8 @@ class Parameter(Expression, Buffer):
     __slots__ = ("grad", "trainable", "used_by")
 
     def __init__(self, value: Any, trainable: bool = True) -> None:
-        super().__init__(value)
+        value = as_array(value)
+        super().__init__(value if mx.issubdtype(value.dtype, mx.inexact) else value.astype(mx.float32))
         self.grad: mx.array | None = None
         self.trainable = trainable
         self.used_by: User | None = None  # the optimizer that has made a step with this gradient

@@ -18,6 +18,7 @@ from ..data.arrays import ArrayData
 from ..data.sources import as_data
 from ..data.streams import StreamData
 from ..losses.base import Loss
+from .goal import with_remedy
 from .history import joined, mean_or_sum
 from .metrics import Metric, measure, totals
 from .metrics import get as metrics_by_name
@@ -111,4 +112,4 @@ def scores(
 
 
 # _evaluation: the loss and the metrics of the last fit
-teach(Module, evaluate, predict, _evaluation=(None, ()))
+teach(Module, with_remedy(evaluate), with_remedy(predict), _evaluation=(None, ()))
