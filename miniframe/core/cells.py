@@ -120,7 +120,7 @@ class Parameter(Expression, Buffer):
     ``zero_grad``; every backward adds to it. A frozen parameter (``trainable = False``) receives no gradient.
 
     A model that only composes may use its parameters in its forward, ``x @ self.table + self.shift``: there they are
-    recorded as nodes (learned.py) and receive their gradients. Anywhere else such an expression is an array.
+    recorded as nodes (parts.py) and receive their gradients. Anywhere else such an expression is an array.
 
     >>> p = Parameter(mx.zeros((2, 3)))
     >>> p.accumulate(mx.ones((2, 3)))
@@ -167,12 +167,13 @@ class Parameter(Expression, Buffer):
             self.grad = self.grad + grad
         self.used_by = None
 
-    if TYPE_CHECKING:  # taught by learned.py
+    if TYPE_CHECKING:  # taught by parts.py
 
         def node(self) -> Any: ...
         def operand(self) -> Any: ...
         def __mlx_array__(self) -> mx.array: ...
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
+        def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any: ...
 
 
 def values_of(cells: Iterable[Buffer]) -> list[mx.array]:

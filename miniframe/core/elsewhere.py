@@ -5,14 +5,18 @@ Nothing here works under two names. Whoever writes ``model.to("cuda")`` gets the
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
+from functools import partialmethod
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from .cells import Parameter
 from .module import Module
 from .node import Node
 from .teach import teach
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 DEVICE = "nothing has to be moved: MLX computes on mx.default_device(), and mx.set_default_device(mx.cpu) changes it"
 ALL_WEIGHTS = "write list(model.parameters()), or model.state_dict() for arrays by name"
@@ -103,7 +107,6 @@ OF_PACKAGE = {
     "BatchNormalization": "write mf.BatchNorm(features)",
     "Model": "write class MyModel(mf.Module), or mf.Graph(inputs, outputs)",
     "nn": "layers stand in miniframe itself: mf.Linear",
-    "layers": "layers stand in miniframe itself: mf.Linear",
     "optim": "optimizers stand in miniframe itself: mf.SGD",
     "tensor": "arrays are MLX's: mx.array, with import mlx.core as mx; mf.Variable(array) is a node with a gradient",
     "Tensor": "arrays are MLX's: mx.array, with import mlx.core as mx; mf.Variable(array) is a node with a gradient",
@@ -114,15 +117,27 @@ OF_PACKAGE = {
 }
 
 
-def remedies(words: Mapping[str, str]) -> Callable[[Any, str], Any]:
-    """A ``__getattr__``, which Python calls for a name that an object does not have."""
+def asked_for(thing: Any, words: Mapping[str, str], name: str) -> Any:
+    """What ``__getattr__`` does, which Python calls for a name that an object does not have."""
+    if name in words:
+        raise AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}; {words[name]}")
+    return object.__getattribute__(thing, name)  # the usual error, or that of a property
 
-    def __getattr__(thing: Any, name: str) -> Any:
-        if name in words:
-            raise AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}; {words[name]}")
-        return object.__getattribute__(thing, name)  # the usual error, or that of a property
 
-    return __getattr__
+def called_here(**names: str) -> Callable[[C], C]:
+    """``@called_here(dim="axis")`` above a function: who writes ``dim=`` is told that it is ``axis=`` here."""
+
+    def attach(function: C) -> C:
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            for name in named:
+                if name in names:
+                    raise TypeError(f"{function.__name__}: {name} is called {names[name]} here")
+            return function(*given, **named)
+
+        return call  # type: ignore[return-value]
+
+    return attach
 
 
 def names_of(package: str, words: Mapping[str, str], later: Collection[str] = ()) -> Callable[[str], Any]:
@@ -175,9 +190,9 @@ def _set_trainable(model: Module, value: bool) -> None:
 
 teach(
     Module,
-    __getattr__=remedies(OF_MODULES),
+    __getattr__=partialmethod(asked_for, OF_MODULES),
     __init_subclass__=classmethod(_defines_forward),
     trainable=property(trainable, _set_trainable),
 )
-teach(Node, __getattr__=remedies(OF_NODES), __len__=_length)
-teach(Parameter, __getattr__=remedies(OF_PARAMETERS), requires_grad=property(_refused, _refused))
+teach(Node, __getattr__=partialmethod(asked_for, OF_NODES), __len__=partialmethod(_length))
+teach(Parameter, __getattr__=partialmethod(asked_for, OF_PARAMETERS), requires_grad=property(_refused, _refused))

@@ -14,6 +14,19 @@ if TYPE_CHECKING:  # for the verb at the end of Sequential
     from ..graph import splitting as _splitting
 
 
+def _shown(thing: Any) -> str:
+    """What was given in place of a layer, and what to write instead."""
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}; write {thing.__name__}()"
+    if isinstance(thing, (list, tuple)):
+        return f"a {type(thing).__name__} of {len(thing)}; write Sequential(a, b) or Sequential(*layers)"
+    if type(thing).__module__.startswith("mlx.nn"):
+        return f"mlx.nn's {type(thing).__name__}; mf.interop.from_mlx translates it"
+    if callable(thing):
+        return f"the function {getattr(thing, '__name__', thing)!r}; write a layer, such as ReLU()"
+    return repr(thing)
+
+
 class Sequential(Module):
     """A chain of modules, each fed with the output of the one before.
 
@@ -46,7 +59,7 @@ class Sequential(Module):
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         named: dict[str, Any] = {}
         for layer in layers:
-            if isinstance(layer, Mapping):
+            if isinstance(layer, Mapping) and not callable(layer):  # mlx.nn's layers are dicts that can be called
                 if len(layers) > 1:
                     raise TypeError("Sequential: expected modules or a single dict of named modules, got both")
                 named.update(layer)
@@ -58,10 +71,7 @@ class Sequential(Module):
 
     def _add(self, name: str, layer: Any) -> None:
         if not isinstance(layer, Module):
-            got = f"the class {layer.__name__}; write {layer.__name__}()" if isinstance(layer, type) else repr(layer)
-            if isinstance(layer, (list, tuple)):
-                got = f"a {type(layer).__name__} of {len(layer)}; write Sequential(a, b) or Sequential(*layers)"
-            raise TypeError(f"Sequential: expected a module at {name!r}, got {got}")
+            raise TypeError(f"Sequential: expected a module at {name!r}, got {_shown(layer)}")
         if not name or "." in name:
             raise ValueError(f"Sequential: expected a layer name without dots, got {name!r}")
         self.layers[name] = layer

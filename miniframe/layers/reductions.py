@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import mlx.core as mx
 
+from ..core.elsewhere import called_here
 from ..core.expression import Axis, Expression, method
 from ..core.module import Module
 from ..core.sums import LONG, mean, total
@@ -42,16 +42,7 @@ def reduction(name: str) -> Callable[[R], R]:
 
     def attach(layer: R) -> R:
         method(name)(layer)
-        plain = getattr(Expression, name)
-
-        @functools.wraps(plain)
-        def call(self: Expression, *settings: Any, **named: Any) -> Any:
-            for word, ours in ("dim", "axis"), ("keepdim", "keepdims"):
-                if word in named:
-                    raise TypeError(f"{name}: {word} is called {ours} here, as in NumPy and MLX")
-            return plain(self, *settings, **named)
-
-        setattr(Expression, name, call)
+        setattr(Expression, name, called_here(dim="axis", keepdim="keepdims")(getattr(Expression, name)))
         return layer
 
     return attach

@@ -66,7 +66,7 @@ def pytorch_agrees(s: Subject) -> str | None:
         if tensor.grad is not None:
             same(grad, mx.array(tensor.grad.numpy()), f"the gradient of input {place} and PyTorch's differ: ")
     for name, other in pairs.items():
-        same(ours[name].grad, mx.array(np.array(other.grad)), f"the gradient of {name} and PyTorch's differ: ")
+        same(ours[name].grad, mx.array(other.grad.numpy()), f"the gradient of {name} and PyTorch's differ: ")
     return None
 
 

@@ -36,6 +36,10 @@ class History:
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 
+    def __getitem__(self, name: str) -> list[float]:
+        """``history["loss"]`` is ``history.history["loss"]``."""
+        return self.history[name]
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
