@@ -38,13 +38,13 @@ def on_cpu() -> bool:
     return bool(mx.default_device() == mx.Device(mx.cpu))
 
 
-def device() -> str:
-    """The default device in words.
+def device(which: mx.Device | None = None) -> str:
+    """A device in words, by default the one that computes.
 
     >>> device().split(":")[0] in ("CPU", "GPU")
     True
     """
-    if on_cpu():
+    if on_cpu() if which is None else which == mx.Device(mx.cpu):
         return f"CPU: {_processor()}"
     return f"GPU: {mx.device_info().get('device_name', 'unnamed')}"
 
