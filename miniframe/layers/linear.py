@@ -76,7 +76,7 @@ class Linear(Module):
             hint = "insert Flatten() before it" if x.ndim > 2 else "a single sample needs a batch axis: x[None]"
             raise self.wrong(f"input (batch, {self.in_features})", x, hint if x.ndim != 2 else "")
         if not is_floating(x):
-            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x, mx.float32)")
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
 
     def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return math.prod(output_shape) * self.in_features

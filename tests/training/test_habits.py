@@ -130,7 +130,7 @@ CE = {"model": classes(), "loss": "cross_entropy"}
         (
             {"x": (10 * X).astype(int)},
             TypeError,
-            r"expected real numbers, got mlx\.core\.int32; use mx\.array\(x, mx\.fl",
+            r"expected real numbers, got mlx\.core\.int32; use mx\.array\(x\)\.astype",
         ),
         ({"x": X[:0], "y": Y[:0]}, ValueError, r"expected at least one sample, got x of shape \(0, 4\)$"),
         ({"x": np.where(X > 2, np.nan, X)}, ValueError, r"^fit: x has \d+ NaN or infinite values, the first at \("),
