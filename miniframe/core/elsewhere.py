@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .cells import Parameter
 from .module import Module
 from .node import Node
+from .tape import no_grad
 from .teach import teach
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -64,6 +65,7 @@ OF_PARAMETERS = {
     "numpy": "write np.array(p)",
     "detach": "write p.value",
     "clone": "write p.value; arrays do not change",
+    "numel": "write p.size",
     "zero_grad": "write p.grad = None, or model.zero_grad() for all",
 }
 OF_NODES = {
@@ -81,6 +83,19 @@ OF_NODES = {
     "float": "write node.astype(mx.float32)",
     "long": "write node.astype(mx.int32)",
     "contiguous": "leave it out",
+}
+OF_OPTIMIZERS = {
+    "param_groups": "write optimizer.groups; optimizer.lr = 0.01 sets the rate of all",
+    "state_dict": "fit(..., checkpoint=folder) keeps it, and resume=True goes on with it",
+    "load_state_dict": "fit(..., checkpoint=folder) keeps it, and resume=True goes on with it",
+    "minimize": "write mf.train_step(model, loss, optimizer, x, y)",
+    "apply_gradients": "write optimizer.step()",
+    "learning_rate": "write optimizer.lr",
+}
+OF_HISTORIES = {
+    "plot": "write mf.plots.curves(history)",
+    "loss": 'write history["loss"]',
+    "params": "write history.epoch and history.history",
 }
 OF_FUNCTIONAL = {
     "cat": "write F.concatenate([a, b], axis=1)",
@@ -111,6 +126,12 @@ OF_PACKAGE = {
     "tensor": "arrays are MLX's: mx.array, with import mlx.core as mx; mf.Variable(array) is a node with a gradient",
     "Tensor": "arrays are MLX's: mx.array, with import mlx.core as mx; mf.Variable(array) is a node with a gradient",
     "relu": "write F.relu(x), with import miniframe.functional as F",
+    "ModuleList": "a Python list will do: self.layers = [mf.Linear(2, 2), mf.ReLU()]",
+    "ModuleDict": "a Python dict will do: self.layers = {'first': mf.Linear(2, 2)}",
+    "to_categorical": "write mf.one_hot(labels, classes)",
+    "train_test_split": "write mf.datasets.train_test_split(x, y)",
+    "StandardScaler": "write mf.Standardize(x_train), a layer that is saved with the model",
+    "load_model": "write mf.load(path)",
     "DataLoader": "write mf.batches(x, y, batch_size=32, shuffle=True), or give fit the arrays",
     "save": "write model.save(path)",
     "manual_seed": "write mf.seed(0)",
@@ -160,8 +181,24 @@ def names_of(package: str, words: Mapping[str, str], later: Collection[str] = ()
     return __getattr__
 
 
-def _refused(thing: Any, value: Any = None) -> Any:
-    raise AttributeError(f"{type(thing).__name__!r} object has no attribute 'requires_grad'; write p.trainable = False")
+def unknown(name: str, remedy: str) -> property:
+    """An attribute that can neither be read nor set: without it, setting would do nothing, in silence."""
+
+    def refuse(thing: Any, value: Any = None) -> Any:
+        raise AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}; {remedy}")
+
+    return property(refuse, refuse)
+
+
+def _around(scope: no_grad, function: Any) -> Any:
+    """``@no_grad()`` above a function."""
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        with no_grad():
+            return function(*given, **named)
+
+    return call
 
 
 def _length(node: Node) -> int:
@@ -195,4 +232,9 @@ teach(
     trainable=property(trainable, _set_trainable),
 )
 teach(Node, __getattr__=partialmethod(asked_for, OF_NODES), __len__=partialmethod(_length))
-teach(Parameter, __getattr__=partialmethod(asked_for, OF_PARAMETERS), requires_grad=property(_refused, _refused))
+teach(
+    Parameter,
+    __getattr__=partialmethod(asked_for, OF_PARAMETERS),
+    requires_grad=unknown("requires_grad", "write p.trainable = False"),
+)
+teach(no_grad, __call__=partialmethod(_around))

@@ -27,6 +27,14 @@ def _shown(thing: Any) -> str:
     return repr(thing)
 
 
+class _Layers(dict[str, Module]):
+    """The layers by name; whoever asks for them by position is told where that is answered."""
+
+    def __missing__(self, key: Any) -> Module:
+        hint = f"; by position, write model[{key}]" if isinstance(key, int) else ""
+        raise KeyError(f"Sequential: no layer is named {key!r}{hint}")
+
+
 class Sequential(Module):
     """A chain of modules, each fed with the output of the one before.
 
@@ -65,7 +73,7 @@ class Sequential(Module):
                 named.update(layer)
             else:
                 named[str(len(named))] = layer
-        self.layers: dict[str, Module] = {}
+        self.layers: dict[str, Module] = _Layers()
         for name, layer in named.items():
             self._add(name, layer)
 
@@ -121,7 +129,7 @@ class Sequential(Module):
             raise ValueError(f"Sequential: there is already a layer named {name!r}")
         before = list(self.layers.items())
         self._add(name, layer)
-        self.layers = dict([*before[:place], (name, layer), *before[place:]])
+        self.layers = _Layers([*before[:place], (name, layer), *before[place:]])
         return self
 
     def remove(self, name: int | str) -> Module:

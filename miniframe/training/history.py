@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backend.distributed import Team
 from ..core.arrays import number
+from ..core.elsewhere import OF_HISTORIES, asked_for
+from ..core.teach import teach
 
 if TYPE_CHECKING:
     from ..plots import training as _plots
@@ -46,6 +49,9 @@ class History:
 
     if TYPE_CHECKING:  # taught by the file that draws
         _repr_html_ = _plots.as_html
+
+
+teach(History, __getattr__=partialmethod(asked_for, OF_HISTORIES))
 
 
 class Mean:

@@ -30,7 +30,13 @@ def node():
 
 @pytest.mark.parametrize(
     "make, words",
-    [(model, elsewhere.OF_MODULES), (parameter, elsewhere.OF_PARAMETERS), (node, elsewhere.OF_NODES)],
+    [
+        (model, elsewhere.OF_MODULES),
+        (parameter, elsewhere.OF_PARAMETERS),
+        (node, elsewhere.OF_NODES),
+        (lambda: mf.SGD(model(), lr=0.1), elsewhere.OF_OPTIMIZERS),
+        (mf.History, elsewhere.OF_HISTORIES),
+    ],
 )
 def test_a_name_from_elsewhere_is_missing_and_its_error_ends_with_the_remedy(make, words):
     thing = make()
@@ -103,6 +109,36 @@ def test_trainable_is_freezing_in_keras_words():
     assert [p.trainable for p in net.parameters()] == [False, False, True, True]
     net.trainable = True
     assert all(p.trainable for p in net.parameters())
+
+
+def test_a_rate_under_another_name_is_not_set_in_silence():
+    with pytest.raises(AttributeError, match=r"'learning_rate'; write optimizer\.lr$"):
+        mf.SGD(model(), lr=0.1).learning_rate = 0.2
+
+
+def test_no_grad_may_stand_above_a_function():
+    net = model()
+
+    @mf.no_grad()
+    def judge(x, twice=False):
+        """Its words stay."""
+        return net(x) * (2 if twice else 1)
+
+    x = mx.ones((1, 2))
+    assert mx.allclose(judge(x, twice=True), 2 * net(x)) and judge.__doc__ == "Its words stay."
+    judge(x)
+    with pytest.raises(RuntimeError, match="not under no_grad"):
+        net.backward(mx.ones((1, 1)))
+    net(x)
+    net.backward(mx.ones((1, 1)))
+
+
+def test_layers_by_position_are_the_models_business():
+    with pytest.raises(KeyError, match=r"Sequential: no layer is named 0; by position, write model\[0\]"):
+        model().layers[0]
+    net = model().insert(0, mf.ReLU())
+    with pytest.raises(KeyError, match="no layer is named 'nowhere'"):
+        pickle.loads(pickle.dumps(net)).layers["nowhere"]
 
 
 def test_requires_grad_says_what_it_is_called():

@@ -36,6 +36,18 @@ class TableLike:
         return np.asarray(self.numbers, dtype)
 
 
+class Numbered:
+    """A dataset of PyTorch: samples by number, and no batches."""
+
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        if index >= 64:
+            raise IndexError
+        return X[index], Y[index]
+
+
 class TwoInputs(mf.Module):
     def __init__(self):
         self.fc = mf.Linear(4, 1)
@@ -138,6 +150,13 @@ CE = {"model": classes(), "loss": "cross_entropy"}
         ({"x": (X, Y), "y": None}, ValueError, r"arrays are given as fit\(x, y\) and validation_data=\(x, y\)$"),
         ({"validation_data": [X, Y]}, ValueError, r"arrays are given as fit\(x, y\) and validation_data=\(x, y\)$"),
         ({"validation_data": X}, ValueError, "^fit: validation_data: expected targets y beside the inputs x"),
+        ({"x": X[:, 0], "model": mf.Linear(1, 1)}, ValueError, r"with a single number are rows: x\.reshape\(-1, 1\)$"),
+        ({"x": "points.csv", "y": None}, TypeError, r"got a path; read_csv\(path\) reads tables$"),
+        (
+            {"x": Numbered(), "y": None},
+            TypeError,
+            r"got Numbered; DataLoader\(dataset, batch_size=32\) makes batches of",
+        ),
         ({"batch_size": 0}, ValueError, "expected batch_size as a whole number of at least 1, got 0$"),
         ({"batch_size": None}, ValueError, "expected batch_size as a whole number of at least 1, got None$"),
         ({"epochs": "3"}, ValueError, "expected epochs as a whole number of at least 0, got '3'$"),
@@ -177,6 +196,12 @@ def test_fit_says_what_to_write(options, error, words):
             ValueError,
             r"^summary: expected the shape of one sample, such as \(2,\) .* got nothing$",
         ),
+        (
+            lambda m: mf.check_gradients(mx.exp, X),
+            TypeError,
+            "^check_gradients: expected a layer, a loss or a model, got",
+        ),
+        (lambda m: mf.datasets.disk("10"), ValueError, "^disk: expected at least 1 point, got '10'$"),
         (lambda m: mf.Adam(lr=0.1), TypeError, r"^Adam: missing a required argument: 'model'; write Adam\(model, lr=0"),
         (lambda m: mf.Adam(m, learning_rate=0.1), TypeError, "^Adam: learning_rate is called lr here"),
         (
