@@ -9,6 +9,7 @@ import sys
 import mlx.core as mx
 
 import miniframe as mf
+from miniframe.bench.sides import side
 
 EPOCHS = 1000
 
@@ -34,6 +35,7 @@ def main() -> None:
     optimizer = mf.SGD(model, lr=0.1, momentum=0.9)
     model.fit(x, mf.one_hot(labels, 2), loss="mse", optimizer=optimizer, epochs=EPOCHS, batch_size=100, verbose=0,
               callbacks=[memory])  # fmt: skip
+    print(f"computed on {side('mlx')}")
     (active, peak), (active_end, peak_end) = memory.seen
     print(f"MLX arrays: {active:,} bytes after {EPOCHS // 10} epochs, {active_end:,} after {EPOCHS:,}")
     print(f"process peak: {peak / 2**20:.1f} MiB, then {peak_end / 2**20:.1f} MiB")

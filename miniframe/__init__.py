@@ -1,8 +1,6 @@
 """miniframe: a white-box deep-learning framework. Every derivative is written by hand, checked, and visible."""
 
 import sys as _sys
-from importlib import import_module as _import_module
-from typing import Any as _Any
 
 from . import backend as _backend  # noqa: F401  (first, as it says what is missing where MLX cannot compute)
 
@@ -12,6 +10,7 @@ from .backend import distributed
 from .backend.distributed import DistributedError
 from .backend.machine import prepare as _prepare
 from .checking import check_gradients, compare_gradients
+from .core import elsewhere as _elsewhere
 from .core import random
 from .core.arrays import as_array
 from .core.cells import Buffer, Parameter
@@ -147,15 +146,9 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "load", "register",
     # a module for each of these
     "datasets", "distributed", "explain", "functional", "initializers", "interop", "lab", "losses", "metrics", "models",
-    "optimizers", "plots", "random", "schedules",
+    "optimizers", "plots", "random", "schedules", "testing",
     "__version__",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> _Any:
-    if name == "lab":  # what few programs use is read when it is first used
-        return _import_module(".lab", __name__)
-    raise AttributeError(f"module 'miniframe' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
@@ -165,5 +158,9 @@ def __dir__() -> list[str]:
 # modules that live in a folder, under the names by which they are imported: from miniframe.schedules import cosine
 for _module in (distributed, initializers, metrics, random, schedules):
     _sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+# what is said of a name that is not there; hidden from type checkers, to whom it would mean that any name will do
+globals()["__getattr__"] = _elsewhere.names_of(__name__, _elsewhere.OF_PACKAGE, later=("lab", "testing"))
+vars(functional)["__getattr__"] = _elsewhere.names_of(functional.__name__, _elsewhere.OF_FUNCTIONAL)
 
 _prepare()

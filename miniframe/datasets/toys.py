@@ -7,6 +7,8 @@ import math
 import mlx.core as mx
 import numpy as np
 
+from ..core.checks import is_whole, shown
+
 GATES = {"and": (0, 0, 0, 1), "or": (0, 1, 1, 1), "xor": (0, 1, 1, 0), "nand": (1, 1, 1, 0), "nor": (1, 0, 0, 0)}
 
 
@@ -132,7 +134,7 @@ def _arrays(points: np.ndarray, labels: np.ndarray) -> tuple[mx.array, mx.array]
 
 
 def _check_count(name: str, n: int, noise: float = 0.0) -> None:
-    if n < 1:
-        raise ValueError(f"{name}: expected at least 1 point, got {n}")
+    if not is_whole(n) or n < 1:
+        raise ValueError(f"{name}: expected at least 1 point, got {shown(n)}")
     if noise < 0:
         raise ValueError(f"{name}: expected noise >= 0, got {noise}")

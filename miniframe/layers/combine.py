@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.arrays import as_tuple
 from ..core.checks import whole
+from ..core.elsewhere import called_here
 from ..core.expression import Expression
 from ..core.module import Module
 from ..core.teach import teach
@@ -177,6 +178,7 @@ def _to_the_winner(grad: mx.array, x: Any, y: Any, x_wins: mx.array) -> tuple[mx
 # -------------------------------------------------------------------- the same as functions, for arrays and nodes
 
 
+@called_here(dim="axis")
 def concatenate(inputs: Sequence[Any], axis: int = 0) -> Any:
     """The arrays or nodes one after the other along ``axis``; a node if any of them is one.
 
@@ -186,6 +188,7 @@ def concatenate(inputs: Sequence[Any], axis: int = 0) -> Any:
     return Concatenate(axis)(*_several(inputs, "concatenate"))
 
 
+@called_here(dim="axis")
 def stack(inputs: Sequence[Any], axis: int = 0) -> Any:
     """The arrays or nodes, all of one shape, side by side along a new axis.
 
@@ -195,6 +198,7 @@ def stack(inputs: Sequence[Any], axis: int = 0) -> Any:
     return Stack(axis)(*_several(inputs, "stack"))
 
 
+@called_here(dim="axis")
 def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> tuple[Any, ...]:
     """The pieces of an array or node: ``sections`` equal ones, or cut at a list of indices.
 

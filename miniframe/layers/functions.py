@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.elsewhere import called_here
 from ..core.expression import Axis
 from . import activations, arithmetic, over_time, pooling, resizing, shape
 from .dropout import Dropout
@@ -87,6 +88,7 @@ def softplus(x: Any) -> Any:
     return activations.Softplus()(x)
 
 
+@called_here(dim="axis")
 def softmax(x: Any, axis: int = -1) -> Any:
     """y = exp x / Σ exp x along an axis. dx = y (dy - Σ dy y).
 
@@ -96,6 +98,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     return activations.Softmax(axis)(x)
 
 
+@called_here(dim="axis")
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """y = x - log Σ exp x along an axis. dx = dy - exp(y) Σ dy.
 
@@ -213,6 +216,7 @@ def zero_pad2d(x: Any, padding: int | Sequence[int]) -> Any:
     return resizing.ZeroPad2d(padding)(x)
 
 
+@called_here(start_dim="start_axis")
 def flatten(x: Any, start_axis: int = 1) -> Any:
     """One axis in place of all from start_axis on; the batch stays. dx = dy in the old shape.
 
@@ -240,6 +244,7 @@ def transpose(x: Any, *axes: int) -> Any:
     return arithmetic.transpose(x, *axes)
 
 
+@called_here(dim="axis")
 def squeeze(x: Any, axis: Axis = None) -> Any:
     """x without axes of length 1. dx = dy with them.
 
@@ -249,6 +254,7 @@ def squeeze(x: Any, axis: Axis = None) -> Any:
     return shape.Squeeze(axis)(x)
 
 
+@called_here(dim="axis")
 def unsqueeze(x: Any, axis: int) -> Any:
     """x with a new axis of length 1. dx = dy without it.
 

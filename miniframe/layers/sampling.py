@@ -137,7 +137,7 @@ class VectorQuantizer(Module):
         if x.ndim < 2 or x.shape[-1] != self.code_dim:
             raise self.wrong(f"input (batch, ..., {self.code_dim})", x)
         if not is_floating(x):
-            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
 
     def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return math.prod(input_shape) * self.num_codes

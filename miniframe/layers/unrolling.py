@@ -193,7 +193,7 @@ class Recurrent(Module):
         if x.shape[1] < 1:
             raise self.wrong(f"{expected} with at least one step", x)
         if not is_floating(x):
-            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
         names = ("h", "c")[: self.states]
         shape = x.shape[0], self.num_layers * self.directions, self.hidden_size
         if initial and [state.shape for state in initial] != [shape] * self.states:

@@ -44,7 +44,13 @@ class _ClassLoss(Loss):
         last = prediction.shape[-1] - 1
         labels = None if is_floating(target) else readable(target)
         if labels is not None and (bad := first_outside(labels, 0, last)):
-            hint = "; classes count from 0: use y - 1" if labels.min() == 1 and labels.max() == last + 1 else ""
+            hint, span = "", (labels.min(), labels.max())
+            if last == 0:
+                hint = "; for a single output take BCEWithLogitsLoss, or end the model with one output for each class"
+            elif span == (1, last + 1):
+                hint = "; classes count from 0: use y - 1"
+            elif last == 1 and span == (-1, 1) and labels.all():
+                hint = "; classes count from 0: use (y + 1) // 2"
             raise ValueError(f"{type(self).__name__}: expected class labels in 0..{last}, got {bad}{hint}")
 
     def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:

@@ -75,7 +75,8 @@ class _Binary(Loss):
     def check_values(self, prediction: mx.array, target: mx.array) -> None:
         numbers = readable(target)
         if numbers is not None and (bad := first_outside(numbers, -1e-6, 1 + 1e-6)):  # mixed labels are rounded
-            raise ValueError(f"{type(self).__name__}: expected targets in 0..1, got {bad}")
+            hint = "; use (y + 1) / 2" if (abs(numbers) == 1).all() else ""
+            raise ValueError(f"{type(self).__name__}: expected targets in 0..1, got {bad}{hint}")
 
 
 class BCEWithLogitsLoss(_Binary):

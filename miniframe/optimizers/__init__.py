@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.checks import meant as _meant
 from ..core.checks import shown as _shown
 from ..core.module import Module
 from .adaptive import Adagrad as Adagrad
@@ -31,6 +32,5 @@ def get(optimizer: Any, model: Module) -> Optimizer:
         return SGD(model, lr=0.01) if optimizer == "sgd" else NAMES[optimizer](model)  # type: ignore[call-arg]
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         raise TypeError(f"expected an optimizer, got the class {optimizer.__name__}; write {optimizer.__name__}(model)")
-    raise ValueError(
-        f"unknown optimizer {_shown(optimizer)}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
-    )
+    known = f"known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
+    raise ValueError(f"unknown optimizer {_shown(optimizer)}; {known}{_meant(optimizer, NAMES)}")

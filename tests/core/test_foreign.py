@@ -50,7 +50,7 @@ F_ = r"write F\.{}\(\.\.\.\), with import miniframe\.functional as F"
         (
             lambda h, p: np.asarray(h),
             r"np\.asarray\(h\)",
-            "write it with layers, operators",
+            r"node\.value has the numbers, and sends no gradient back",
         ),
     ],
 )
