@@ -37,6 +37,7 @@ MODELS = {  # name: (settings, inputs)
     "diffusion": ((), [image(16, 16, 1), mx.ones((1, 1))]),
     "encoder": ((), [WORDS]),
     "gpt": ((), [WORDS]),
+    "jellyfish": ((), [image(32, 32, 3)]),
     "lenet": ((), [image(28, 28, 1)]),
     "resnet18": ((), [image(*LARGE)]),
     "toy_classifier": ((), [image(9, 11, 3)]),
