@@ -56,6 +56,7 @@ class Experiment:
         self.module, self.loss = module, loss
         self.target = None if loss is None else double(target)
         self.seed, self.tolerance = seed, tolerance
+        self.evaluations = 0  # how many perturbed losses there were
         self.inputs = [double(x) for x in inputs]
         self.buffers = list(module.buffers())
         self.buffer_values = values_of(self.buffers)
@@ -169,6 +170,7 @@ class Experiment:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The slopes to the right and to the left of every element, weighted by the upstream gradient."""
 
+        self.evaluations += 2 * value.size
         with self.differentiating():
             return slopes(self.change(value, put), value, self.bytes_of_a_forward, step)
 
@@ -208,9 +210,14 @@ class Experiment:
         if not found.agrees(a.ravel(), self.tolerance).all():
             function = self.change(value, put, sizes=True)
             rounding = self.rounding
+
+            def again(places: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                self.evaluations += 2 * len(places)
+                return changes(function, value, self.bytes_of_a_forward, places, h)
+
             with self.differentiating():
                 settle(
-                    lambda places, h: changes(function, value, self.bytes_of_a_forward, places, h),
+                    again,
                     np.array(value).ravel(),
                     scale,
                     rounding,
@@ -255,9 +262,10 @@ class Experiment:
         if grad is not None and grad.shape != value.shape:
             raise UnfitGradient(f"check_gradients({self.module.title()}): {wrong_shape(name, value.shape, grad.shape)}")
         a = np.zeros(value.shape) if grad is None else grad
+        before = self.evaluations
         measured = self.measure(value, put, a)
         row = judge(name, np.array(value, dtype=np.float64), a, measured, self.tolerance, self.size)
-        row.missing = grad is None
+        row.missing, row.evaluations = grad is None, self.evaluations - before
         return row
 
     def look_for_side_effects(self, report: Report, first: Gradients) -> None:
@@ -271,10 +279,9 @@ class Experiment:
             if a is None or again is None or not row.error <= row.tolerance:
                 continue
             scale = np.linalg.norm(a)
-            is_input = row.name.startswith("input")
-            if not is_input and np.linalg.norm(again - a) < 1e-6 * scale:
+            if not row.is_input and np.linalg.norm(again - a) < 1e-6 * scale:
                 row.trouble = "backward overwrites the gradient instead of adding to it: use accumulate"
-            elif np.linalg.norm(again - (a if is_input else 2 * a)) > 1e-6 * scale:
+            elif np.linalg.norm(again - (a if row.is_input else 2 * a)) > 1e-6 * scale:
                 row.trouble = "a second backward gives another gradient: backward changes what forward saved"
             row.diagnosis = row.trouble
         for row in report.rows:

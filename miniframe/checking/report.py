@@ -41,6 +41,8 @@ class Row:
         wrong: the elements that are clearly wrong by themselves.
         trouble: a mistake that the numbers do not show, such as overwriting a gradient instead of adding to it.
         diagnosis: what the pattern of the mismatch suggests; empty while the row passes.
+        evaluations: how many perturbed losses were computed for it: two for each element, and more where those
+            disagreed with backward.
     """
 
     name: str
@@ -58,6 +60,12 @@ class Row:
     wrong: np.ndarray | None = None
     trouble: str = ""
     diagnosis: str = ""
+    evaluations: int = 0
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is about an input, not a parameter such as "input.weight"."""
+        return self.name == "input" or self.name.removeprefix("input ").isdigit()
 
     @property
     def passed(self) -> bool:
@@ -110,6 +118,20 @@ class Report:
         return max((row.error for row in self.rows), default=0.0)
 
     @property
+    def work(self) -> str:
+        """How many losses the proof computed, and for what: all with the one model, its weights moved in turn."""
+        parts = []
+        for what, rows in (
+            ("weights", [row for row in self.rows if not row.is_input]),
+            ("numbers of the input", [row for row in self.rows if row.is_input]),
+        ):
+            if size := sum(row.numeric.size for row in rows):
+                parts.append(f"{2 * size:,} losses for {size:,} {what}")
+        more = sum(row.evaluations - 2 * row.numeric.size for row in self.rows)
+        parts += [f"{more:,} more with other steps"] if more else []
+        return ", ".join(parts) + "; all with this one model" if parts else ""
+
+    @property
     def diagnosis(self) -> str:
         """Every diagnosis, each with the layer and the parameter that it is about."""
         lines = [f"{row.name}: {row.diagnosis}" for row in self.rows if row.diagnosis]
@@ -133,6 +155,8 @@ class Report:
             lines.append(f"  to blame, wrong by itself: layer {path}, {report.title}")
             inner = max(len(row.name) for row in report.rows)
             lines += [f"  {line}" for row in report.rows if not row.passed for line in row.lines(inner)]
+        if self.passed and all(row.evaluations for row in self.rows):
+            lines.append(f"  {self.work}")
         return "\n".join([*lines, f"  {self.remark}"] if self.remark else lines)
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,8 @@ from .cifar import cifar10 as cifar10
 from .download import data_folder as data_folder
 from .mnist import mnist as mnist
 from .mnist import read_idx as read_idx
+from .sea import SEA_NAMES as SEA_NAMES
+from .sea import jellyfish as jellyfish
 from .shapes import SHAPE_NAMES as SHAPE_NAMES
 from .shapes import shapes as shapes
 from .tables import Table as Table

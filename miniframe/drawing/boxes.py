@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ class Box:
 
 @dataclass
 class Picture:
-    """Boxes and the arrows between them, by number; prints as Mermaid text."""
+    """Boxes and the arrows between them, by number; prints as Mermaid text.
+
+    ``levels``, if any, says for each box which others it may stand in a band with; 0 is for what is given.
+    """
 
     boxes: list[Box]
     arrows: list[tuple[int, int]]
+    levels: list[int] = field(default_factory=list)
 
     @property
     def down(self) -> bool:
@@ -44,6 +48,14 @@ class Picture:
             longest[target] = max(longest[target], longest[source] + 1)
         return max(longest, default=0) > LONG
 
+    def bands(self) -> list[int]:
+        """The levels that are to be marked, in order."""
+        return sorted({level for level in self.levels if level})
+
+    def in_band(self, level: int) -> list[int]:
+        """The numbers of the boxes of a level."""
+        return [number for number, other in enumerate(self.levels) if other == level]
+
     def mermaid(self) -> str:
         """The picture as text that code hosts and many editors draw."""
         lines = [f"flowchart {'TD' if self.down else 'LR'}"]
@@ -51,6 +63,10 @@ class Picture:
             text = "<br/>".join(text for _, text in box.lines()).replace('"', "#quot;")
             left, right = ("([", "])") if box.given else ("[", "]")
             lines.append(f'    n{number}{left}"{text}"{right}')
+        for level in self.bands():
+            lines.append(f'    subgraph level{level}["level {level}"]')
+            lines += [f"        n{number}" for number in self.in_band(level)]
+            lines.append("    end")
         lines += [f"    n{source} --> n{target}" for source, target in self.arrows]
         lines += [f"    style n{i} stroke-width:3px" for i, box in enumerate(self.boxes) if box.active]
         return "\n".join(lines)

@@ -19,6 +19,7 @@ from ..core.sequential import Sequential
 from ..core.teach import teach
 from ..core.walk import ancestors
 from ..graph.graph import Graph
+from ..graph.levels import levels_of
 from ..graph.names import name_nodes
 from .boxes import Box, Picture
 from .painting import paint_svg
@@ -29,13 +30,16 @@ FEW = 40  # nodes: larger graphs are drawn without values
 SIGNS = {"Add": "+", "Subtract": "−", "Multiply": "×", "Divide": "/", "MatMul": "@", "Power": "^", "Negate": "−"}
 
 
-def draw(graph: Drawable, path: str | Path | None = None, values: bool | None = None) -> str:
+def draw(
+    graph: Drawable, path: str | Path | None = None, values: bool | None = None, levels: bool = False
+) -> str:
     """A picture of a Graph or Sequential, or of everything behind a node, as Mermaid text.
 
     Args:
         graph: a Graph, a Sequential, a node, or a list of nodes.
         path: where to write the picture too: .svg, .png (needs matplotlib) or .mmd.
         values: whether to show values and gradients; left out, for graphs of up to 40 nodes.
+        levels: whether to mark what can run side by side, a band for each level; see :meth:`miniframe.Graph.levels`.
 
     >>> from miniframe import Variable
     >>> print(draw(Variable(-2.0, name="x") * 3))
@@ -46,20 +50,21 @@ def draw(graph: Drawable, path: str | Path | None = None, values: bool | None = 
         n0 --> n2
         n1 --> n2
     """
-    picture = picture_of(graph, values)
+    picture = picture_of(graph, values, levels)
     if path is not None:
         picture.save(path)
     return picture.mermaid()
 
 
-def picture_of(graph: Drawable, values: bool | None = None) -> Picture:
+def picture_of(graph: Drawable, values: bool | None = None, levels: bool = False) -> Picture:
     """The boxes and arrows that ``draw`` shows."""
     names = names_of(graph)
     shown = len(names) <= FEW if values is None else values
     boxes = [
         box_of(name, node, node.value if shown else None, node.grad if shown else None) for name, node in names.items()
     ]
-    return Picture(boxes, arrows_of(names.values()))
+    inputs = graph.inputs if isinstance(graph, Graph) else ()
+    return Picture(boxes, arrows_of(names.values()), levels_of(names.values(), inputs) if levels else [])
 
 
 def names_of(graph: Drawable) -> dict[str, Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -10,6 +11,7 @@ from .boxes import Box, Picture
 from .layout import Layout, arrange
 
 CHARACTER, LINE, PADDING, MARGIN = 7.4, 17.0, 10.0, 12.0  # pixels, for text of 13 pixels
+NAME, BAND = 52.0, "#eeeeee"  # the width of a level's name, and the colour behind its boxes
 COLOURS = {"title": "#1a1a1a", "shape": "#666666", "value": "#1b7837", "grad": "#b2182b"}
 
 
@@ -29,15 +31,21 @@ def save(picture: Picture, path: str | Path) -> None:
 def paint_svg(picture: Picture) -> str:
     """The picture as an SVG document: text that browsers, code hosts and editors show."""
     layout = _layout(picture)
-    width, height = layout.width + 2 * MARGIN, layout.height + 2 * MARGIN
+    top, left = _room(picture)
+    width, height = layout.width + MARGIN + left, layout.height + MARGIN + top
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="13">',
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L10 5 L0 10 z" fill="#555555"/></marker></defs>',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<g transform="translate({MARGIN:.0f} {MARGIN:.0f})">',
+        f'<g transform="translate({left:.0f} {top:.0f})">',
     ]
+    for x, y, wide, high, text in _bands(picture, layout):
+        parts.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" rx="4" fill="{BAND}"/>'
+            f'<text x="{x + 6:.1f}" y="{y + 14:.1f}" fill="#555555" font-size="11">{text}</text>'
+        )
     for points in layout.arrows:
         parts.append(f'<path d="{_curve(points, picture.down)}" fill="none" stroke="#555555" marker-end="url(#tip)"/>')
     for box, item in zip(picture.boxes, layout.boxes):
@@ -56,18 +64,42 @@ def paint_svg(picture: Picture) -> str:
     return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
 
+def _room(picture: Picture) -> tuple[float, float]:
+    """How much is left free at the top and at the left: more where levels are named."""
+    if not picture.levels:
+        return MARGIN, MARGIN
+    return (MARGIN, MARGIN + NAME) if picture.down else (MARGIN + LINE, MARGIN)
+
+
+def _bands(picture: Picture, layout: Layout) -> Iterator[tuple[float, float, float, float, str]]:
+    """(x, y, width, height, name) of the band behind each level's boxes, across the whole picture."""
+    for level in picture.bands():
+        items = [layout.boxes[number] for number in picture.in_band(level)]
+        if picture.down:
+            top, bottom = min(i.y - i.height / 2 for i in items) - 6, max(i.y + i.height / 2 for i in items) + 6
+            yield -NAME, top, layout.width + NAME + 6, bottom - top, f"level {level}"
+        else:
+            left, right = min(i.x - i.width / 2 for i in items) - 6, max(i.x + i.width / 2 for i in items) + 6
+            yield left, -LINE - 4, right - left, layout.height + LINE + 10, f"level {level}"
+
+
 def paint_png(picture: Picture, path: Path) -> None:
     """The same picture as pixels."""
     try:
         from matplotlib.figure import Figure
-        from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+        from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
     except ImportError as error:
         raise ImportError("draw: PNG files need matplotlib: pip install miniframe[figures]") from error
 
     layout = _layout(picture)
-    figure = Figure(figsize=((layout.width + 2 * MARGIN) / 100, (layout.height + 2 * MARGIN) / 100), dpi=200)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(-MARGIN, layout.width + MARGIN), ylim=(layout.height + MARGIN, -MARGIN))
+    top, left = _room(picture)
+    width, height = layout.width + MARGIN, layout.height + MARGIN
+    figure = Figure(figsize=((width + left) / 100, (height + top) / 100), dpi=200)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(-left, width), ylim=(height, -top))
     axes.axis("off")
+    for x, y, wide, high, name in _bands(picture, layout):
+        axes.add_patch(Rectangle((x, y), wide, high, fc=BAND, ec="none"))
+        axes.text(x + 6, y + 10, name, va="center", color="#555555", fontsize=8)
     for points in layout.arrows:
         for start, end in zip(points[:-2], points[1:-1]):
             axes.plot(*zip(start, end), color="#555555", linewidth=0.8)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import basics as basics
+from . import engine as engine
 from . import images as images
 from . import layers as layers
+from . import learning as learning
 from . import losses as losses
 from . import models as models
 from . import training as training

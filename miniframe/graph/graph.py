@@ -19,6 +19,7 @@ from .names import name_nodes, top_layers
 
 if TYPE_CHECKING:  # for the list of verbs at the end of Graph
     from ..drawing import graphs as _drawing
+    from . import levels as _levels
     from . import splitting as _splitting
     from . import surgery as _surgery
 
@@ -245,6 +246,7 @@ class Graph(Module):
         insert = _surgery.insert
         remove = _surgery.remove
         split = _splitting.split_graph
+        levels = _levels.levels
         draw = _drawing.draw
         _repr_html_ = _drawing.as_html
 

@@ -213,6 +213,8 @@ def _update(optimizer: Optimizer, xp: str) -> list[str]:
         raise ValueError(f"to_code: expected {name} with one group, a number as its rate, and no decay or clipping")
     rate, decay = float(group.lr), group.weight_decay
     lines = ["for name in g:"]
+    if optimizer.maximize:
+        lines.append("    g[name] = -g[name]")
     if decay and name != "AdamW":
         lines.append(f"    g[name] = g[name] + {decay!r} * p[name]")
     if type(optimizer) is optimizers.SGD:

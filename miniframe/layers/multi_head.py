@@ -130,11 +130,12 @@ class MultiHeadAttention(Module):
         self.embed_dim, self.num_heads, self.num_kv_heads = embed_dim, num_heads, shared
         self.context_dim = embed_dim if context_dim is None else context_dim
         self.query = Linear(embed_dim, embed_dim, bias)
+        self.split = SplitHeads(head_dim)
         self.key = Linear(self.context_dim, shared * head_dim, bias)
         self.value = Linear(self.context_dim, shared * head_dim, bias)
-        self.split, self.merge = SplitHeads(head_dim), MergeHeads()
         self.rotary = RotaryEmbedding() if rotary is True else rotary or None
         self.attention = ScaledDotProductAttention(causal, dropout)
+        self.merge = MergeHeads()
         self.output = Linear(embed_dim, embed_dim, bias)
 
     def settings(self) -> str:

@@ -75,10 +75,18 @@ class TransformerBlock(Module):
             known = ", ".join((*ACTIVATIONS, GATED))
             raise ValueError(f"TransformerBlock: unknown activation {activation!r}; known: {known}")
         self.embed_dim, self.num_heads, self.norm_first = embed_dim, num_heads, norm_first
-        self.norm1, self.norm2 = (
-            LayerNorm(embed_dim, eps, bias=bias) if norm == "layer" else RMSNorm(embed_dim, eps) for _ in range(2)
-        )
+
+        def normalization() -> Module:
+            return LayerNorm(embed_dim, eps, bias=bias) if norm == "layer" else RMSNorm(embed_dim, eps)
+
+        if norm_first:  # layers are made in the order in which they run
+            self.norm1 = normalization()
         self.attention = MultiHeadAttention(embed_dim, num_heads, num_kv_heads, causal, dropout, bias, rotary)
+        self.dropout = Dropout(dropout)
+        if norm_first:
+            self.norm2 = normalization()
+        else:
+            self.norm1 = normalization()
         self.mlp: Module = GatedMLP(embed_dim, hidden, bias)
         if activation != GATED:
             self.mlp = Sequential(
@@ -89,7 +97,8 @@ class TransformerBlock(Module):
                     "down": Linear(hidden, embed_dim, bias),
                 }
             )
-        self.dropout = Dropout(dropout)
+        if not norm_first:
+            self.norm2 = normalization()
 
     def settings(self) -> str:
         return f"{self.embed_dim}, {self.num_heads} heads" + ("" if self.norm_first else ", norm last")

@@ -13,6 +13,7 @@ from .encoder import encoder as encoder
 from .encoder import minilm as minilm
 from .gpt import GPT as GPT
 from .gpt import gpt as gpt
+from .jellyfish import jellyfish as jellyfish
 from .lenet import lenet as lenet
 from .resnet import BasicBlock as BasicBlock
 from .resnet import resnet18 as resnet18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..core.module import Module
@@ -41,14 +42,25 @@ class UNet(Module):
             )  # fmt: skip
         self.depth = depth
         widths = [width * 2**k for k in range(depth + 1)]
+        self.down = [_convolutions(in_channels, width)]
         self.pool = MaxPool2d(2)
-        self.down = [_convolutions(a, b) for a, b in zip([in_channels, *widths], widths)]
-        self.enlarge = [ConvTranspose2d(2 * b, b, 2, stride=2) for b in reversed(widths[:-1])]
-        self.up = [_convolutions(2 * b, b) for b in reversed(widths[:-1])]
+        self.down += [_convolutions(a, b) for a, b in zip(widths, widths[1:])]
+        self.enlarge: list[Module] = []
+        self.up: list[Module] = []
+        for b in reversed(widths[:-1]):
+            self.enlarge.append(ConvTranspose2d(2 * b, b, 2, stride=2))
+            self.up.append(_convolutions(2 * b, b))
         self.head = Conv2d(width, out_channels, 1)
 
     def settings(self) -> str:
         return f"depth {self.depth}"
+
+    def children(self) -> Iterator[tuple[str, Any]]:
+        """The layers in the order in which they run, not list by list."""
+        down = ["down.0", "pool", *(f"down.{k}" for k in range(1, self.depth + 1))]
+        up = [f"{part}.{k}" for k in range(self.depth) for part in ("enlarge", "up")]
+        place = {name: number for number, name in enumerate([*down, *up, "head"])}
+        yield from sorted(super().children(), key=lambda child: place.get(child[0], len(place)))
 
     def forward(self, x: Any) -> Any:
         height, width = x.shape[1:3]

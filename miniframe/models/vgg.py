@@ -44,21 +44,20 @@ def vgg(stages: Sequence[Sequence[int]], num_classes: int = 1000, batch_norm: bo
             features.append(ReLU())
             channels = out_channels
         features.append(MaxPool2d(2))
-    classifier = Sequential(
-        Linear(channels * 7 * 7, 4096),
-        ReLU(),
-        Dropout(0.5),
-        Linear(4096, 4096),
-        ReLU(),
-        Dropout(0.5),
-        Linear(4096, num_classes),
-    )
     model = Sequential(
         {
             "features": Sequential(*features),
             "avgpool": AdaptiveAvgPool2d(7),
             "flatten": Flatten(),
-            "classifier": classifier,
+            "classifier": Sequential(
+                Linear(channels * 7 * 7, 4096),
+                ReLU(),
+                Dropout(0.5),
+                Linear(4096, 4096),
+                ReLU(),
+                Dropout(0.5),
+                Linear(4096, num_classes),
+            ),
         }
     )
     return he_start(model)

@@ -23,7 +23,7 @@ class Adagrad(Optimizer):
         lr: learning rate, a number or a schedule.
         eps: keeps the division safe.
         initial_accumulator_value: s before the first step.
-        options: decay (PyTorch's lr_decay), weight_decay, clip_value, clip_norm, accumulate; see :class:`Optimizer`.
+        options: decay (PyTorch's lr_decay), weight_decay, clip_value, clip_norm, accumulate, maximize; see :class:`Optimizer`.
 
     >>> from miniframe import Linear
     >>> Adagrad(Linear(2, 1), lr=0.1)
@@ -65,7 +65,7 @@ class RMSprop(Optimizer):
         eps: keeps the division safe.
         momentum: 0 by default.
         centered: divide by the standard deviation of the gradients instead (Graves, 2013).
-        options: decay, weight_decay, clip_value, clip_norm, accumulate; see :class:`Optimizer`.
+        options: decay, weight_decay, clip_value, clip_norm, accumulate, maximize; see :class:`Optimizer`.
 
     >>> from miniframe import Linear
     >>> RMSprop(Linear(2, 1), lr=0.01, momentum=0.9)
@@ -124,7 +124,7 @@ class Adam(Optimizer):
         betas: (β₁, β₂), how slowly the two means follow.
         eps: keeps the division safe.
         amsgrad: whether steps may only shrink.
-        options: decay, weight_decay, clip_value, clip_norm, accumulate; see :class:`Optimizer`.
+        options: decay, weight_decay, clip_value, clip_norm, accumulate, maximize; see :class:`Optimizer`.
 
     >>> from miniframe import Linear
     >>> Adam(Linear(2, 1))
@@ -183,7 +183,7 @@ class AdamW(Adam):
     Args:
         model, lr, betas, eps, amsgrad: as for :class:`Adam`.
         weight_decay: 0.01 by default.
-        options: decay, clip_value, clip_norm, accumulate; see :class:`Optimizer`.
+        options: decay, clip_value, clip_norm, accumulate, maximize; see :class:`Optimizer`.
 
     >>> from miniframe import Linear
     >>> layer = Linear(2, 1)

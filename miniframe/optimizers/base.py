@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..core.cells import Buffer
-from ..core.checks import is_real, shown, whole
+from ..core.checks import is_real, shown, switch, whole
 from ..core.elsewhere import OF_OPTIMIZERS, asked_for, unknown
 from ..core.sums import total
 from ..core.teach import teach
@@ -34,6 +34,7 @@ class Optimizer:
         clip_norm: scales the gradients down so that the norm of all of them together is at most clip_norm.
         accumulate: how many calls of ``step`` make one step, with the mean of their gradients: the memory of a
             small batch, the gradient of a large one. Learning rates and ``decay`` count only the steps taken.
+        maximize: go up instead of down: the rule is given -g (weight decay still pulls towards 0, as in PyTorch).
 
     A subclass says what state a parameter has (``new_state``) and how one step changes it (``update``). Parameters
     without a gradient and frozen ones are left alone.
@@ -58,9 +59,11 @@ class Optimizer:
         clip_value: float | None = None,
         clip_norm: float | None = None,
         accumulate: int = 1,
+        maximize: bool = False,
     ) -> None:
         name = type(self).__name__
         at_least_0(name, decay=decay, weight_decay=weight_decay)
+        switch(name, maximize=maximize)
         if clip_value is not None and clip_norm is not None:
             raise ValueError(f"{name}: expected clip_value or clip_norm, got both")
         for limit in (clip_value, clip_norm):
@@ -69,6 +72,7 @@ class Optimizer:
         whole(name, accumulate=accumulate)
         self.decay, self.weight_decay = decay, weight_decay
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
+        self.maximize = maximize
         self.groups = make_groups(model, lr, weight_decay, name)
         self.parameters = [parameter for group in self.groups for parameter in group.parameters]
         self.state: list[list[Buffer]] = [[] for _ in self.parameters]
@@ -137,7 +141,7 @@ class Optimizer:
         for i, grad in zip(moving, grads):
             cells = [self.parameters[i], *self.state[i]]
             old = [cell.value for cell in cells]
-            grad, value = self.pull(grad, old[0], groups[i])
+            grad, value = self.pull(-grad if self.maximize else grad, old[0], groups[i])
             new = self.update(grad, value, groups[i].rate.value, *old[1:])
             for cell, before, after in zip(cells, old, new):
                 after = after.astype(before.dtype)

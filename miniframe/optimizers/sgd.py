@@ -27,7 +27,7 @@ class SGD(Optimizer):
         decay: how fast the rate falls; 0 by default.
         nesterov: look ahead by one momentum step (Nesterov 1983; Sutskever et al. 2013).
         weight_decay: pull of the parameters towards 0.
-        options: clip_value, clip_norm and accumulate; see :class:`Optimizer`.
+        options: clip_value, clip_norm, accumulate, maximize; see :class:`Optimizer`.
 
     Raises:
         ValueError: for a momentum outside 0..1, a negative decay, or Nesterov without momentum.

@@ -23,7 +23,7 @@ SHAPES = [(3, 2), (4,), (1, 2, 2)]
 def choices(draw):
     """(name, options in PyTorch's words, schedule or None, clipping)."""
     name = draw(st.sampled_from(["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"]))
-    options = {"lr": draw(rates), "weight_decay": draw(decays)}
+    options = {"lr": draw(rates), "weight_decay": draw(decays), "maximize": draw(switch)}
     if name in ("SGD", "RMSprop"):
         options["momentum"] = draw(st.sampled_from([0.0, 0.5, 0.9]))
     if name == "SGD" and options["momentum"]:

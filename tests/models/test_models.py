@@ -11,6 +11,7 @@ from miniframe import initializers, models
 PARAMETERS = {
     "lenet": 61_706,
     "toy_classifier": 4_381,
+    "jellyfish": 4_381,
     "vgg11": 132_863_336,
     "vgg13": 133_047_848,
     "vgg16": 138_357_544,
