@@ -174,6 +174,8 @@ def _conv(l: Any, nn: Any) -> Any:
 
 
 def _pool(l: Any, nn: Any) -> Any:
+    if l.ceil_mode or not getattr(l, "count_include_pad", True):
+        raise ValueError("")
     (rows, _), (columns, _) = l.window.padding
     return getattr(nn, type(l).__name__)(l.window.kernel, l.window.stride, (rows, columns))
 

@@ -160,6 +160,14 @@ def _sliced(c: Call, x: str, part: slice, axis: int) -> str:
     return str(c.op("Slice", x, *ends, c.numbers([axis], what="axes"), c.numbers([step], what="step")))
 
 
+def _dealt(c: Call) -> str:
+    """The channels as a table of groups, turned and read again."""
+    given, groups, ndim = c.shapes[0], c.layer.groups, len(c.shapes[0])
+    rows = (*given[:-1], groups, given[-1] // groups)
+    turned = c.op("Transpose", c.reshape(c.x[0], given, rows), perm=[*range(ndim - 1), ndim, ndim - 1])
+    return str(c.reshape(turned, (*given[:-1], rows[-1], groups), given))
+
+
 ARRAYS: dict[type, Write] = {
     arithmetic.Add: _alike("Add"),
     arithmetic.Subtract: _alike("Sub"),
@@ -205,6 +213,12 @@ ARRAYS: dict[type, Write] = {
     mf.Softplus: plain("Softplus"),
     mf.SiLU: _silu,
     mf.GELU: plain("Gelu"),
+    mf.ReLU6: lambda c: c.op("Min", c.op("Relu", c.x[0]), c.like(6.0)),
+    mf.Hardsigmoid: lambda c: c.op("HardSigmoid", c.x[0], alpha=1 / 6, beta=0.5),
+    mf.Hardswish: lambda c: c.op("Mul", c.x[0], c.op("HardSigmoid", c.x[0], alpha=1 / 6, beta=0.5)),
+    mf.LayerScale: lambda c: c.op("Mul", c.x[0], c.cell(c.layer.weight)),
+    mf.StochasticDepth: plain("Identity"),
+    mf.ChannelShuffle: _dealt,
     mf.SwiGLU: _swiglu,
     mf.Softmax: plain("Softmax", axis="axis"),
     mf.LogSoftmax: plain("LogSoftmax", axis="axis"),

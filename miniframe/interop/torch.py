@@ -190,9 +190,9 @@ def to_torch(model: Module, channels: int | None = None) -> Any:
         raise ImportError("to_torch needs PyTorch: pip install miniframe[torch]") from error
     check_time_axis(model, "to_torch")
     context = list(layers_with_channels(model, channels))
-    _warn_of_colours([(layer, seen) for _, layer, seen in context], "to_torch")
     images = {id(layer): seen.image for _, layer, seen in context}
     module = _Builder(torch, images).module(model, type(model).__name__)
+    _warn_of_colours([(layer, seen) for _, layer, seen in context], "to_torch")
     state = {}
     for path, layer, seen in context:
         for name, cell in own_cells(layer).items():
