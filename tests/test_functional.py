@@ -81,7 +81,7 @@ CALLS = {
     "ChannelShuffle": lambda x: F.channel_shuffle(x, 2),
 }
 COMPARISONS = dict(zip(COMPARED, (F.greater, F.less, F.greater_equal, F.less_equal, F.equal, F.not_equal)))
-NO_FUNCTION = {"Identity", "Index"}  # x itself, and x[index]
+NO_FUNCTION = {"Identity", "Index", "ForEachSample"}  # x itself, and x[index]
 
 
 def example(name):

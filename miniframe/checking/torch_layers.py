@@ -57,6 +57,7 @@ def functions() -> dict[str, Callable[..., Any]]:
         "ReshapeTo": lambda layer, own, x: x.reshape(layer.shape),
         "Transpose": lambda layer, own, x: x.permute(layer.axes or tuple(reversed(range(x.ndim)))),
         "Concatenate": lambda layer, own, *parts: torch.cat(parts, dim=layer.axis),
+        "ForEachSample": lambda layer, own, x, batch: x.expand(len(batch), *x.shape[1:]) + 0 * batch.sum(),
         "Stack": lambda layer, own, *parts: torch.stack(parts, dim=layer.axis),
         "Where": lambda layer, own, condition, x, y: torch.where(condition != 0, x, y),
         "Maximum": lambda layer, own, x, y: torch.maximum(x, y),

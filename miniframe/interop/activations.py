@@ -48,7 +48,7 @@ ACTIVATIONS_FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "PReLU": lambda m: mf.PReLU(m.num_parameters),
     "ELU": lambda m: mf.ELU(m.alpha),
     "Softplus": _checked(mf.Softplus, beta=1),
-    "GELU": _checked(mf.GELU, approximate="none"),
+    "GELU": lambda m: mf.GELU(m.approximate),
     "Softmax": _softmax(mf.Softmax),
     "LogSoftmax": _softmax(mf.LogSoftmax),
     "StochasticDepth": lambda m: mf.StochasticDepth(m.p, m.mode),  # torchvision's
@@ -103,7 +103,7 @@ ACTIVATIONS_TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.PReLU: lambda l, nn, _: nn.PReLU(l.num_parameters),
     mf.ELU: lambda l, nn, _: nn.ELU(l.alpha),
     mf.Softplus: lambda l, nn, _: nn.Softplus(),
-    mf.GELU: lambda l, nn, _: nn.GELU(),
+    mf.GELU: lambda l, nn, _: nn.GELU(l.approximate),
     mf.Softmax: _torch_softmax("Softmax"),
     mf.LogSoftmax: _torch_softmax("LogSoftmax"),
     mf.StochasticDepth: _torch_depth,

@@ -14,16 +14,6 @@ from .sequences import SEQUENCES_FROM_TORCH, SEQUENCES_TO_TORCH
 FLOAT32_EPS = 2.0**-23  # what PyTorch's RMSNorm adds if it is told nothing
 
 
-def layer_from_torch(module: Any) -> Module | None:
-    """The layer for a PyTorch module without inner modules, with weights of its own; None if there is none.
-
-    Raises:
-        ValueError: for a module with an option that the layer does not have.
-    """
-    make = FROM_TORCH.get(type(module).__name__)
-    return None if make is None else make(module)
-
-
 def _both(m: Any) -> None:
     if m.weight is not None and m.bias is None:
         raise ValueError(f"from_torch: {m} has a weight without a bias; only both or none are known")

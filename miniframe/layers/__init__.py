@@ -16,6 +16,7 @@ from .attention import ScaledDotProductAttention as ScaledDotProductAttention
 from .channels import ChannelShuffle as ChannelShuffle
 from .channels import LayerScale as LayerScale
 from .combine import Concatenate as Concatenate
+from .combine import ForEachSample as ForEachSample
 from .combine import Maximum as Maximum
 from .combine import Minimum as Minimum
 from .combine import Split as Split

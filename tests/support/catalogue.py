@@ -95,6 +95,7 @@ CASES: dict[str, Case] = {
     "Transpose": Case(arithmetic.Transpose, TABLE),
     "Concatenate": Case(lambda: combine.Concatenate(1), shaped((2, 3), (2, 1))),
     "Stack": Case(lambda: combine.Stack(1), shaped((2, 3), (2, 3))),
+    "ForEachSample": Case(combine.ForEachSample, shaped((1, 2, 3), (4, 2))),
     "Split": Case(lambda: combine.Split([1], axis=1), TABLE),
     "Where": Case(combine.Where, lambda rng: (rng.uniform(size=(2, 3)) > 0.5, *TWO(rng))),
     "Maximum": Case(combine.Maximum, TWO),
