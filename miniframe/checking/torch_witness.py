@@ -71,7 +71,7 @@ def _call(table: dict[str, Function], layer: Module, tensors: dict[int, Any], in
 
 def _is_random(layer: Any) -> bool:
     """Whether it draws a mask, which would be another one in PyTorch."""
-    names = {"Dropout": "p", "ScaledDotProductAttention": "dropout"}
+    names = {"Dropout": "p", "StochasticDepth": "p", "ScaledDotProductAttention": "dropout"}
     return layer.training and getattr(layer, names.get(type(layer).__name__, ""), 0) > 0
 
 
@@ -124,7 +124,6 @@ def _table() -> dict[str, Function]:
         "ReLU": torch.relu,
         "Softplus": F.softplus,
         "SiLU": F.silu,
-        "GELU": F.gelu,
         "Flatten": lambda x: x.reshape(x.shape[0], -1),
         "Negate": torch.neg,
         "GlobalAvgPool2d": lambda x: x.mean(dim=(1, 2)),
@@ -149,6 +148,7 @@ def _table() -> dict[str, Function]:
         "Learned": lambda layer, own: own["parameter"],
         "Linear": lambda layer, own, x: F.linear(x, own["weight"], own.get("bias")),
         "LeakyReLU": lambda layer, own, x: F.leaky_relu(x, layer.slope),
+        "GELU": lambda layer, own, x: F.gelu(x, approximate=layer.approximate),
         "ELU": lambda layer, own, x: F.elu(x, layer.alpha),
         "Softmax": lambda layer, own, x: torch.softmax(x, layer.axis),
         "LogSoftmax": lambda layer, own, x: torch.log_softmax(x, layer.axis),

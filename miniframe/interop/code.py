@@ -17,7 +17,8 @@ from ..graph.passes import Pass
 from ..layers import Conv2d, Linear
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
-from .formulas import FORMULAS, Call, count_of, largest
+from .code_call import Call, count_of
+from .formulas import FORMULAS, largest
 
 LIBRARIES = {"numpy": ("np", "numpy"), "torch": ("torch", "torch"), "mlx": ("mx", "mlx.core")}
 FLOATS = {"numpy": "np.float32", "torch": "torch.float32", "mlx": "mx.float32"}

@@ -9,6 +9,7 @@ from typing import Any
 import mlx.core as mx
 
 from .. import layers as mf
+from ..core.arrays import as_tuple
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..saving.weights import WeightsReport, put_weights
@@ -35,7 +36,7 @@ FROM_MLX: dict[str, Callable[[Any], Module]] = {
     "ReLU": lambda m: mf.ReLU(),
     "LeakyReLU": lambda m: mf.LeakyReLU(m._negative_slope),
     "ELU": lambda m: mf.ELU(m._alpha),
-    "GELU": lambda m: mf.GELU(),
+    "GELU": lambda m: mf.GELU("none" if m._approx == "none" else "tanh"),
     "SiLU": lambda m: mf.SiLU(),
     "Sigmoid": lambda m: mf.Sigmoid(),
     "Tanh": lambda m: mf.Tanh(),
@@ -44,7 +45,7 @@ FROM_MLX: dict[str, Callable[[Any], Module]] = {
 }  # fmt: skip
 ONLY = {  # settings that the layer here does not have any other value for
     "GroupNorm": ("pytorch_compatible", True),
-    "GELU": ("_approx", "none"),
+    "GELU": ("_approx", ("none", "precise", "tanh")),
     "BatchNorm": ("track_running_stats", True),
 }
 
@@ -91,8 +92,8 @@ def _layer(module: Any, path: str, refused: list[str]) -> Module:
     option, value = ONLY.get(kind, ("", None))
     if kind not in FROM_MLX:
         refused.append(place + kind)
-    elif option and (found := getattr(module, option)) != value:
-        refused.append(f"{place}{kind} with {option.strip('_')}={found!r} instead of {value!r}")
+    elif option and (found := getattr(module, option)) not in as_tuple(value):
+        refused.append(f"{place}{kind} with {option.strip('_')}={found!r} instead of {as_tuple(value)[0]!r}")
     else:
         return FROM_MLX[kind](module)
     return mf.Identity()
@@ -174,6 +175,8 @@ def _conv(l: Any, nn: Any) -> Any:
 
 
 def _pool(l: Any, nn: Any) -> Any:
+    if l.ceil_mode or not getattr(l, "count_include_pad", True):
+        raise ValueError("")
     (rows, _), (columns, _) = l.window.padding
     return getattr(nn, type(l).__name__)(l.window.kernel, l.window.stride, (rows, columns))
 
@@ -207,9 +210,10 @@ TO_MLX: dict[type, Callable[[Any, Any], Any]] = {
     mf.Dropout: lambda l, nn: nn.Dropout(l.p),
     mf.LeakyReLU: lambda l, nn: nn.LeakyReLU(l.slope),
     mf.ELU: lambda l, nn: nn.ELU(l.alpha),
+    mf.GELU: lambda l, nn: nn.GELU("none" if l.approximate == "none" else "tanh"),
     **{
         kind: lambda l, nn: getattr(nn, type(l).__name__)()
-        for kind in (mf.Identity, mf.ReLU, mf.GELU, mf.SiLU, mf.Sigmoid, mf.Tanh, mf.Softplus)
+        for kind in (mf.Identity, mf.ReLU, mf.SiLU, mf.Sigmoid, mf.Tanh, mf.Softplus)
     },
 }
 

@@ -13,7 +13,10 @@ from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
 from .arithmetic import Add as Add
 from .attention import ScaledDotProductAttention as ScaledDotProductAttention
+from .channels import ChannelShuffle as ChannelShuffle
+from .channels import LayerScale as LayerScale
 from .combine import Concatenate as Concatenate
+from .combine import ForEachSample as ForEachSample
 from .combine import Maximum as Maximum
 from .combine import Minimum as Minimum
 from .combine import Split as Split
@@ -39,6 +42,9 @@ from .embedding import Embedding as Embedding
 from .gated import GatedMLP as GatedMLP
 from .gated import SwiGLU as SwiGLU
 from .gated import swiglu as swiglu
+from .hard import Hardsigmoid as Hardsigmoid
+from .hard import Hardswish as Hardswish
+from .hard import ReLU6 as ReLU6
 from .instance_norm import InstanceNorm as InstanceNorm
 from .linear import Linear as Linear
 from .multi_head import MergeHeads as MergeHeads
@@ -80,5 +86,6 @@ from .shape import Reshape as Reshape
 from .shape import Squeeze as Squeeze
 from .shape import Unsqueeze as Unsqueeze
 from .standardize import Standardize as Standardize
+from .stochastic_depth import StochasticDepth as StochasticDepth
 from .tap import Tap as Tap
 from .transformer import TransformerBlock as TransformerBlock

@@ -81,6 +81,22 @@ class Window:
     def padded_size(self, height: int, width: int) -> Pair:
         return height + sum(self.padding[0]), width + sum(self.padding[1])
 
+    def reaching(self, height: int, width: int) -> Window:
+        """The same window with as much padding below and to the right as a last, incomplete step needs.
+
+        A window that would begin behind the image and the padding before it is left out, as in PyTorch.
+
+        >>> Window((2, 2), stride=(2, 2)).reaching(5, 4).padding
+        ((0, 1), (0, 0))
+        """
+        sides = []
+        for size, span, step, (before, after) in zip((height, width), self.span, self.stride, self.padding):
+            room = size + before + after - span
+            last = -(-room // step) * step
+            last -= step if last >= size + before else 0
+            sides.append((before, after + max(last - room, 0)))
+        return replace(self, padding=(sides[0], sides[1]))
+
     def joined(self, count: int) -> Window:
         """``count`` neighbours in a row (without dilation) as one window, which then moves ``count`` steps at once."""
         (kh, kw), (sv, sh) = self.kernel, self.stride
