@@ -133,7 +133,7 @@ def own_steps(model: mf.Module) -> Run:
     """Training steps as ``fit`` takes them: compiled, AdamW, gradients clipped."""
     x, y = (mx.array(a.astype(np.int32)) for a in tokens())
     loss, optimizer = mf.CrossEntropyLoss(), mf.AdamW(model, lr=1e-3, clip_norm=1.0)
-    step = choose(model, loss)(model, loss, optimizer)
+    step = choose(model, loss, x=x)(model, loss, optimizer)
 
     def run() -> None:
         with step.threads():

@@ -1,4 +1,4 @@
-"""The block of a decoder, which writes one text while it looks at another: a translation, or a picture's description."""
+"""The block of a decoder, which writes one text while it looks at another: a translation, or words for a picture."""
 
 from __future__ import annotations
 

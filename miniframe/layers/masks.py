@@ -1,4 +1,4 @@
-"""Masks: bools that say which places of a sequence are real, and how sequences of different lengths become one array."""
+"""Masks: bools that say which places of a sequence are real, and how sequences of many lengths become one array."""
 
 from __future__ import annotations
 
