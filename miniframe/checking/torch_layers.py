@@ -174,8 +174,18 @@ def _sampled(layer: Any, own: Own, mean: Tensor, log_variance: Tensor) -> Tensor
     return mean + 0 * log_variance
 
 
+def _lengths(layer: Any, mask: Tensor) -> Tensor:
+    """How long the sequences are whose padding comes last, which is the only padding that PyTorch knows."""
+    if not bool((mask.sum(dim=1) > 0).all()) or not bool((mask[:, :-1] | ~mask[:, 1:]).all()):
+        raise LookupError(f"no counterpart for {layer.title()} with padding anywhere but at the ends of its sequences")
+    return mask.sum(dim=1)
+
+
 def _recurrent(layer: Any, own: Own, x: Tensor, *state: Tensor) -> Any:
     import torch
+    from torch.nn.utils import rnn
+
+    state, mask = (state[:-1], state[-1]) if state and state[-1].dtype == torch.bool else (state, None)
 
     kind = getattr(torch.nn, type(layer).__name__)
     options = {"nonlinearity": layer.nonlinearity} if type(layer).__name__ == "RNN" else {}
@@ -185,7 +195,10 @@ def _recurrent(layer: Any, own: Own, x: Tensor, *state: Tensor) -> Any:
     )  # fmt: skip
     first = tuple(part.transpose(0, 1) for part in state)  # (N, layers, H) -> (layers, N, H)
     hidden = () if not first else (first if len(first) == 2 else first[0],)
-    y, last = torch.func.functional_call(module.to(x.dtype), own, (x, *hidden))
+    given: Any = x if mask is None else rnn.pack_padded_sequence(x, _lengths(layer, mask), True, False)
+    y, last = torch.func.functional_call(module.to(x.dtype), own, (given, *hidden))
+    if mask is not None:
+        y = rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0]
     last = last if isinstance(last, tuple) else (last,)
     if not layer.return_sequences:
         y = torch.cat([*last[0][-layer.directions :]], dim=-1)

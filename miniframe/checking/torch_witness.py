@@ -71,7 +71,8 @@ def _call(table: dict[str, Function], layer: Module, tensors: dict[int, Any], in
 
 def _is_random(layer: Any) -> bool:
     """Whether it draws a mask, which would be another one in PyTorch."""
-    names = {"Dropout": "p", "StochasticDepth": "p", "ScaledDotProductAttention": "dropout"}
+    dropping = ("ScaledDotProductAttention", "RNN", "GRU", "LSTM")
+    names = {"Dropout": "p", "StochasticDepth": "p", **dict.fromkeys(dropping, "dropout")}
     return layer.training and getattr(layer, names.get(type(layer).__name__, ""), 0) > 0
 
 

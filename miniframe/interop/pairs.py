@@ -91,10 +91,10 @@ def _recurrent(make: Callable[..., Module]) -> Callable[[Any], Module]:
     """PyTorch's second result, the last state, is left out; what ``to_torch`` made says which output it gives."""
 
     def convert(m: Any) -> Module:
-        only(m, batch_first=True, dropout=0, proj_size=0)
+        only(m, batch_first=True, proj_size=0)
         options = {"nonlinearity": m.nonlinearity} if make is mf.RNN else {}
         return make(
-            m.input_size, m.hidden_size, m.num_layers, bias=m.bias, bidirectional=m.bidirectional,
+            m.input_size, m.hidden_size, m.num_layers, bias=m.bias, bidirectional=m.bidirectional, dropout=m.dropout,
             return_sequences=getattr(m, "return_sequences", True), **options,
         )  # fmt: skip
 
@@ -208,7 +208,7 @@ def _torch_recurrent(layer: Any, nn: Any, image: bool) -> Any:
     options = {"nonlinearity": layer.nonlinearity} if type(layer) is mf.RNN else {}
     result = type(kind.__name__, (kind,), {"forward": forward})(
         layer.input_size, layer.hidden_size, layer.num_layers, bias=layer.biased, batch_first=True,
-        bidirectional=layer.directions == 2, **options,
+        bidirectional=layer.directions == 2, dropout=layer.dropout, **options,
     )  # fmt: skip
     result.return_sequences = layer.return_sequences
     return result

@@ -30,6 +30,7 @@ from .combine import stack as stack
 from .combine import where as where
 from .convolution import Conv2d as Conv2d
 from .convolution import ConvTranspose2d as ConvTranspose2d
+from .decoder import DecoderBlock as DecoderBlock
 from .dropout import Dropout as Dropout
 from .elementwise import Abs as Abs
 from .elementwise import AsType as AsType
@@ -47,6 +48,7 @@ from .hard import Hardswish as Hardswish
 from .hard import ReLU6 as ReLU6
 from .instance_norm import InstanceNorm as InstanceNorm
 from .linear import Linear as Linear
+from .masks import pad_sequences as pad_sequences
 from .multi_head import MergeHeads as MergeHeads
 from .multi_head import MultiHeadAttention as MultiHeadAttention
 from .multi_head import SplitHeads as SplitHeads

@@ -29,6 +29,7 @@ class RNN(Recurrent):
         bias: whether to add b_ih and b_hh.
         bidirectional: whether a second network reads the sequence from its end; D, the number of directions, is then
             2, and the outputs of both stand side by side.
+        dropout: the probability with which, in training, each number is dropped that a layer gives to the one above.
         return_sequences: True, the default, gives h of all steps; False only the last, for each direction the one
             with which it has read everything.
         return_state: whether to return the last states, too, as PyTorch does: (output, h).
@@ -36,8 +37,12 @@ class RNN(Recurrent):
     Shapes: (N, T, C) -> (N, T, D H), or (N, D H) for the last output. The state to begin with, zeros unless it is
     given as a second input, and the last state are (N, L D, H), the batch in front (PyTorch: (L D, N, H)).
 
+    Sequences of different lengths, filled up to the longest, come with ``mask=`` bools (N, T), True where a step is
+    no padding (see ``miniframe.pad_sequences``): there the output is 0 and the state stays as it is, so that the last
+    output is that of the last real step, as with PyTorch's ``pack_padded_sequence``.
+
     Raises:
-        ValueError: for an input or a state of another shape.
+        ValueError: for an input, a state or a mask of another shape.
 
     >>> layer = RNN(3, 5)
     >>> layer(mx.zeros((2, 7, 3))).shape

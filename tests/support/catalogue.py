@@ -129,6 +129,7 @@ CASES: dict[str, Case] = {
     "SwiGLU": Case(mf.SwiGLU, shaped((2, 3), (2, 3))),
     "GatedMLP": Case(lambda: mf.GatedMLP(3, 2, bias=True), TABLE),
     "TransformerBlock": Case(lambda: mf.TransformerBlock(4, 2, 3, causal=True, rotary=True), shaped((2, 3, 4))),
+    "DecoderBlock": Case(lambda: mf.DecoderBlock(4, 2, 3, context_dim=3, bias=False), shaped((2, 3, 4), (2, 2, 3))),
     "RMSNorm": Case(lambda: mf.RMSNorm(4), shaped((2, 4))),
     "InstanceNorm": Case(lambda: mf.InstanceNorm(2, affine=True), shaped((2, 3, 3, 2))),
     "GroupNorm": Case(lambda: mf.GroupNorm(2, 4), shaped((2, 2, 1, 4))),
