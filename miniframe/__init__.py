@@ -83,6 +83,7 @@ from .layers import (
     Upsample2d,
     VectorQuantizer,
     ZeroPad2d,
+    checkpointed,
     concatenate,
     initializers,
     maximum,
@@ -120,6 +121,7 @@ from .version import __version__
 __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     # what models are made of
     "Module", "Parameter", "Buffer", "Sequential", "Graph", "Input", "Variable", "Node", "no_grad", "Tap", "Residual",
+    "checkpointed",
     "Linear", "Embedding", "Dropout", "Flatten", "Reshape", "Identity", "Standardize",
     "ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax",
     "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "AdaptiveAvgPool2d",

@@ -15,7 +15,7 @@ from ..core.cells import Buffer
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..core.warn import users_line
-from ..layers import BatchNorm
+from ..layers import BatchNorm, Checkpointed
 from ..saving.files import load_arrays
 from ..saving.weights import WeightsReport, put_weights
 from .layouts import (
@@ -248,6 +248,8 @@ class _Builder:
         if type(layer) is Sequential:
             children = [(name, self.module(child, f"{path}.{name}")) for name, child in layer.layers.items()]
             return self.torch.nn.Sequential(OrderedDict(children))
+        if type(layer) is Checkpointed:
+            return self.module(layer.layer, path)
         image = self.images[id(layer)]
         if image is None and isinstance(layer, BatchNorm):
             raise ValueError(

@@ -13,6 +13,8 @@ from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
 from .arithmetic import Add as Add
 from .attention import ScaledDotProductAttention as ScaledDotProductAttention
+from .checkpointed import Checkpointed as Checkpointed
+from .checkpointed import checkpointed as checkpointed
 from .combine import Concatenate as Concatenate
 from .combine import Maximum as Maximum
 from .combine import Minimum as Minimum

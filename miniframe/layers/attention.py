@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.module import Module
 from .normalization import check_real
 
@@ -77,7 +78,8 @@ class ScaledDotProductAttention(Module):
             weights = mx.where(allowed, weights, 0)
         kept = None
         if self.training and self.dropout > 0:
-            kept = mx.random.bernoulli(1 - self.dropout, weights.shape).astype(weights.dtype) / (1 - self.dropout)
+            drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())
+            kept = drawn.astype(weights.dtype) / (1 - self.dropout)
         self.saved = query, key, value, weights, kept, scale, group, mask is not None
         return (weights if kept is None else weights * kept) @ value
 
