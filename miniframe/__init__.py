@@ -91,6 +91,7 @@ from .layers import (
     Upsample2d,
     VectorQuantizer,
     ZeroPad2d,
+    checkpointed,
     concatenate,
     initializers,
     maximum,
@@ -129,6 +130,7 @@ from .version import __version__
 __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     # what models are made of
     "Module", "Parameter", "Buffer", "Sequential", "Graph", "Input", "Variable", "Node", "no_grad", "Tap", "Residual",
+    "checkpointed",
     "Linear", "Embedding", "Dropout", "Flatten", "Reshape", "Identity", "Standardize",
     "ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax",
     "ReLU6", "Hardsigmoid", "Hardswish",

@@ -146,6 +146,8 @@ def _state(model: Module) -> list[tuple[str, mx.array]]:
 def _module(nn: Any, layer: Module, path: str, there: str, refused: list[str], names: dict[str, str]) -> Any:
     """The counterpart of a layer; ``names`` learns how its path begins there."""
     names[path] = there
+    if type(layer) is mf.Checkpointed:
+        return _module(nn, layer.layer, path, there, refused, names)
     if type(layer) is Sequential:
         inner = enumerate(layer.layers.items())
         parts = [

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..core.sequential import Sequential
-from ..layers import BatchNorm
+from ..layers import BatchNorm, Checkpointed
 from .layouts import as_numpy, layers_with_channels, own_cells, to_torch_layout, warn_of_colours
 from .over_time import check_time_axis
 from .pairs import layer_to_torch
@@ -92,6 +92,8 @@ class _Builder:
         if type(layer) is Sequential:
             children = [(name, self.module(child, f"{path}.{name}")) for name, child in layer.layers.items()]
             return self.torch.nn.Sequential(OrderedDict(children))
+        if type(layer) is Checkpointed:
+            return self.module(layer.layer, path)
         image = self.images[id(layer)]
         if image is None and isinstance(layer, BatchNorm):
             raise ValueError(

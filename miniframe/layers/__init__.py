@@ -15,6 +15,8 @@ from .arithmetic import Add as Add
 from .attention import ScaledDotProductAttention as ScaledDotProductAttention
 from .channels import ChannelShuffle as ChannelShuffle
 from .channels import LayerScale as LayerScale
+from .checkpointed import Checkpointed as Checkpointed
+from .checkpointed import checkpointed as checkpointed
 from .combine import Concatenate as Concatenate
 from .combine import ForEachSample as ForEachSample
 from .combine import Maximum as Maximum

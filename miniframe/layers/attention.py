@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.module import Module
 from .arithmetic import unbroadcast
 from .normalization import check_real
@@ -91,7 +92,8 @@ class ScaledDotProductAttention(Module):
             weights = mx.where(allowed, weights, 0)
         kept = None
         if self.training and self.dropout > 0:
-            kept = mx.random.bernoulli(1 - self.dropout, weights.shape).astype(weights.dtype) / (1 - self.dropout)
+            drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())
+            kept = drawn.astype(weights.dtype) / (1 - self.dropout)
         extras = [None] * ((mask is not None) + (bias is not None))  # which get no gradient, or, a bias, its own
         self.saved = query, key, value, weights, kept, scale, group, extras, None if bias is None else bias.shape
         return (weights if kept is None else weights * kept) @ value

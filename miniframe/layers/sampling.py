@@ -10,6 +10,7 @@ import math
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
@@ -48,7 +49,7 @@ class GaussianSample(Module):
             self.saved = None
             return mean
         sigma = mx.exp(log_variance / 2)
-        noise = mx.random.normal(mean.shape).astype(mean.dtype)
+        noise = mx.random.normal(mean.shape, key=random.next_key()).astype(mean.dtype)
         self.saved = sigma, noise
         return mean + sigma * noise
 

@@ -108,6 +108,7 @@ CASES: dict[str, Case] = {
     "ChannelShuffle": Case(lambda: mf.ChannelShuffle(2), shaped((1, 2, 2, 6))),
     "Flatten": Case(mf.Flatten, shaped((2, 2, 3))),
     "Reshape": Case(lambda: mf.Reshape(3, 2), shaped((2, 6))),
+    "Checkpointed": Case(lambda: mf.checkpointed(mf.Sequential(mf.Linear(3, 4), mf.Tanh())), TABLE),
     "Residual": Case(lambda: mf.Residual(mf.Linear(3, 3)), TABLE),
     "Conv2d": Case(lambda: mf.Conv2d(2, 2, 2, padding=1, stride=2), shaped((2, 3, 3, 2))),
     "ConvTranspose2d": Case(lambda: mf.ConvTranspose2d(2, 2, 2, stride=2), shaped((2, 2, 2, 2))),
