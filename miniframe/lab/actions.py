@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.checks import is_real, is_whole, shown
 from . import closeup, images, record, singles, texts
-from .recipe import from_link
+from .recipe import Recipe, from_link
 
 if TYPE_CHECKING:
     from .session import Page, Session
@@ -70,8 +70,11 @@ def change(session: Session, page: Page | None, command: Command) -> None:
 
 
 def link(session: Session, page: Page | None, command: Command) -> None:
-    """All settings at once, as the address bar of a page holds them."""
-    change(session, page, {"settings": from_link(command["text"])})
+    """All settings at once, as the address bar of a page holds them: what it does not name is as usual."""
+    settings = from_link(command["text"])
+    if session.own is None:
+        settings = {**Recipe().as_dict(), "table": session.recipe.table, **settings}
+    change(session, page, {"settings": settings})
 
 
 def table(session: Session, page: Page | None, command: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.checks import real, shown
 from ..core.module import Module
 
@@ -48,7 +49,7 @@ class StochasticDepth(Module):
         shape = [1] * x.ndim
         if self.mode == "row" and x.ndim:
             shape[0] = x.shape[0]
-        mask = mx.random.bernoulli(keep, shape).astype(x.dtype) / keep
+        mask = mx.random.bernoulli(keep, shape, key=random.next_key()).astype(x.dtype) / keep
         self.saved = mask
         return x * mask
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.arrays import as_tuple, is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
@@ -167,7 +168,7 @@ class Recurrent(Module):
                 saved.append(needed)
             sequence = mx.concatenate(outputs, axis=-1)
             if self.training and self.dropout > 0 and layer + 1 < self.num_layers:
-                keep = mx.random.bernoulli(1 - self.dropout, sequence.shape).astype(x.dtype)
+                keep = mx.random.bernoulli(1 - self.dropout, sequence.shape, key=random.next_key()).astype(x.dtype)
                 dropped.append(keep / (1 - self.dropout))
                 sequence = sequence * dropped[-1]
         self.saved = saved, dropped, bool(initial), masked

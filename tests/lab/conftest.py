@@ -36,6 +36,7 @@ class Lab:
         self.thread = begin(session)
         self.server.start()
         self.contexts, self.errors = [], []
+        self.ended = False  # on purpose; browsers have words of their own about a connection that breaks
 
     def page(self, address=None, **options):
         """A new page that has painted its first frame."""
@@ -70,7 +71,7 @@ def lab(chromium):
     yield serve
     for one in served:
         one.end()
-    assert [error for one in served for error in one.errors] == []
+    assert [error for one in served if not one.ended for error in one.errors] == []
 
 
 @pytest.fixture

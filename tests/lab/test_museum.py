@@ -96,3 +96,13 @@ def test_a_forward_that_changes_its_input_is_named():
     museum.plug_in(hungry, "Hungry")
     calls = [("0", mf.ReLU(), [mx.ones((2, 3))]), ("1", hungry, [mx.ones((2, 3))])]
     assert museum.mutated_inputs(calls) == ["1"]
+
+
+def test_a_class_of_ones_own_may_have_the_name_of_an_exhibit():
+    class Leaking(mf.Module):
+        def forward(self, x):
+            return x
+
+    assert mf.register(Leaking) is Leaking
+    with pytest.raises(TypeError, match="load could not find the class Hungry"):
+        mf.Sequential(museum.Hungry()).save("never.model")

@@ -98,7 +98,7 @@ export function weightPanel({ header, arrays }, send) {
 
 export function proofPanel({ header }) {
   return h("div", { "data-testid": "proof" }, h("h3", {}, header.passed ? "proven" : "not proven"),
-    h("p", {}, header.passed ? `All ${header.rows} gradients of this very model agree with finite differences in float64; the largest error is ${number(header.error)}.` : "Backward and the finite differences do not agree. What is wrong, and where:"), code(header.words));
+    h("p", {}, header.passed ? `All ${header.rows} gradients of this very model agree with finite differences in float64; the largest error is ${number(header.error)}.` : "Backward and the finite differences do not agree. What is wrong, and where:"), h("div", { class: "lab-words" }, code(header.words)));
 }
 
 export function codePanel({ header }) {
