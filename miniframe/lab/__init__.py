@@ -4,7 +4,7 @@
 ``lab``; ``Record`` needs nothing.
 """
 
-from . import museum as museum
+from . import mistakes as mistakes
 from .notebook import widget as widget
 from .opening import open as open
 from .record import Record as Record

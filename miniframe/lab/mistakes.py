@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from ..layers import BatchNorm, Dropout, LayerNorm, Linear, ReLU, Tanh
+from ..layers import BatchNorm, Dropout, LayerNorm, Linear, ReLU, Softmax, Tanh
 from ..layers.normalization import affine_backward
 from ..losses import CrossEntropyLoss
-from ..optimizers import Adam
+from ..optimizers import SGD, Adam
 
 # ---------------------------------------------------------------- layers
 
@@ -52,6 +52,23 @@ class NoBias(Linear):
         x = self.saved
         self.weight.accumulate(grad_output.T @ x)
         return grad_output @ self.weight.value
+
+
+class AlwaysBias(Linear):
+    """backward takes it for granted that there is a bias: without one it crashes."""
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x = self.saved
+        self.weight.accumulate(grad_output.T @ x)
+        self.bias.accumulate(grad_output.sum(axis=0))  # type: ignore[union-attr]
+        return grad_output @ self.weight.value
+
+
+class Lazy(Softmax):
+    """backward returns zeros, which a check with an upstream gradient of ones takes for right."""
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        return mx.zeros_like(grad_output)
 
 
 class Hungry(ReLU):
@@ -122,6 +139,17 @@ class WrongSign(CrossEntropyLoss):
 
     def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
         return -super().derivative(prediction, target)
+
+
+class PilingUp(SGD):
+    """Nobody forgets the gradients of the steps before: the step goes along the sum of all of them."""
+
+    def new_state(self, value: mx.array) -> list[mx.array]:
+        return [mx.zeros_like(value)]
+
+    def update(self, grad: mx.array, value: mx.array, lr: mx.array, *state: mx.array) -> tuple[mx.array, ...]:
+        total = state[0] + grad
+        return value - lr * total, total
 
 
 class Uncounted(Adam):

@@ -1,7 +1,7 @@
 """Mistakes on purpose: the exhibits of the museum of wrong backwards, to be plugged in for a layer of a running model.
 
 Each is a subclass of what it stands in for and gets one thing wrong, so it takes over a layer with its weights:
-``model[2].__class__ = Transposed``. Lesson 13 is the guide.
+``model[2].__class__ = mf.lab.mistakes.Transposed``. Lesson 13 is the guide.
 """
 
 from __future__ import annotations
@@ -17,48 +17,10 @@ from ..core.cells import Parameter
 from ..core.module import Module
 from ..losses import CrossEntropyLoss
 from ..losses.base import Loss
-from ..optimizers import Adam, Optimizer
-from .mistakes import (
-    Careless as Careless,
-)
-from .mistakes import (
-    CarelessRows as CarelessRows,
-)
-from .mistakes import (
-    Confused as Confused,
-)
-from .mistakes import (
-    Forgetful as Forgetful,
-)
-from .mistakes import (
-    Hungry as Hungry,
-)
-from .mistakes import (
-    Leaking as Leaking,
-)
-from .mistakes import (
-    Maskless as Maskless,
-)
-from .mistakes import (
-    NoBias as NoBias,
-)
-from .mistakes import (
-    SumForMean as SumForMean,
-)
-from .mistakes import (
-    TooLarge as TooLarge,
-)
-from .mistakes import (
-    Transposed as Transposed,
-)
-from .mistakes import (
-    Uncounted as Uncounted,
-)
-from .mistakes import (
-    WrongSign as WrongSign,
-)
+from ..optimizers import SGD, Adam, Optimizer
+from . import mistakes
 
-OPTIMIZERS: dict[str, type[Adam]] = {"adam, uncounted": Uncounted}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam, uncounted": mistakes.Uncounted, "sgd, piling up": mistakes.PilingUp}
 
 
 @dataclass(frozen=True)
@@ -92,30 +54,28 @@ class Exhibit:
     def suits(self, layer: Module) -> bool:
         """Whether it can take over this layer: the same class, and for Transposed a square weight."""
         fits = type(layer) is self.replaces or type(layer) is self.made
-        return fits and (self.made is not Transposed or layer.in_features == layer.out_features)  # type: ignore[attr-defined]
+        if self.made in (mistakes.AlwaysBias, mistakes.NoBias):  # one needs a bias to forget, the other none
+            fits = fits and (getattr(layer, "bias", None) is None) == (self.made is mistakes.AlwaysBias)
+        return fits and (self.made is not mistakes.Transposed or layer.in_features == layer.out_features)  # type: ignore[attr-defined]
 
 
-GRADIENT_CHECK = "any gradient check"
+GRADIENT_CHECK, LOSS_CHECK = "any gradient check", "a gradient check of the loss"
 
 EXHIBITS = [
-    Exhibit(
-        Transposed, "none in the shapes; it learns a little, as biases and other layers still work", GRADIENT_CHECK
-    ),
-    Exhibit(Forgetful, "none, until a layer is used twice", "backward called twice: gradients have to add up"),
-    Exhibit(SumForMean, "steps far too large, or a learning rate that has to be tiny", GRADIENT_CHECK),
-    Exhibit(NoBias, "it learns, a little worse; the biases stay at 0", GRADIENT_CHECK),
-    Exhibit(
-        Hungry, "none in a chain; behind a fork, the other branch gets clipped numbers", "the input before and after"
-    ),
-    Exhibit(Leaking, "it often learns, more slowly and to a worse place", GRADIENT_CHECK),
-    Exhibit(
-        Confused, "fine for small inputs; for |x| > 1 the gradient has the wrong sign", "inputs of size 1 and more"
-    ),
-    Exhibit(Maskless, "noisier and worse than without Dropout", "a gradient check in training mode"),
-    Exhibit(Careless, "it trains, and the layers before it drift", GRADIENT_CHECK),
-    Exhibit(CarelessRows, "it trains, and the layers before it drift", GRADIENT_CHECK),
-    Exhibit(TooLarge, "the loss explodes at the learning rate of the textbook", "a gradient check of the loss"),
-    Exhibit(WrongSign, "the loss climbs from the first step", "a gradient check of the loss"),
+    Exhibit(mistakes.Transposed, "it learns a little, as biases and other layers still work", GRADIENT_CHECK),
+    Exhibit(mistakes.Forgetful, "none, until a layer is used twice", "backward called twice: gradients have to add up"),
+    Exhibit(mistakes.SumForMean, "steps far too large, or a learning rate that has to be tiny", GRADIENT_CHECK),
+    Exhibit(mistakes.AlwaysBias, "a crash, on the day somebody leaves the bias out", "every option on and off"),
+    Exhibit(mistakes.Lazy, "nothing before it learns", "random upstream gradients instead of ones"),
+    Exhibit(mistakes.NoBias, "it learns, a little worse; the biases stay at 0", GRADIENT_CHECK),
+    Exhibit(mistakes.Hungry, "none in a chain; behind a fork, the other branch suffers", "the input before and after"),
+    Exhibit(mistakes.Leaking, "it often learns, more slowly and to a worse place", GRADIENT_CHECK),
+    Exhibit(mistakes.Confused, "fine for small inputs; for |x| > 1 the sign is wrong", "inputs of size 1 and more"),
+    Exhibit(mistakes.Maskless, "noisier and worse than without Dropout", "a gradient check in training mode"),
+    Exhibit(mistakes.Careless, "it trains, and the layers before it drift", GRADIENT_CHECK),
+    Exhibit(mistakes.CarelessRows, "it trains, and the layers before it drift", GRADIENT_CHECK),
+    Exhibit(mistakes.TooLarge, "the loss explodes at the learning rate of the textbook", LOSS_CHECK),
+    Exhibit(mistakes.WrongSign, "the loss climbs from the first step", LOSS_CHECK),
 ]
 
 
@@ -152,7 +112,7 @@ def plug_in(layer: Module, name: str) -> None:
     """
     exhibit = named(name)
     if not exhibit.suits(layer):
-        square = " with as many inputs as outputs" if exhibit.made is Transposed else ""
+        square = " with as many inputs as outputs" if exhibit.made is mistakes.Transposed else ""
         raise ValueError(f"{name} stands in for a {exhibit.replaces.__name__}{square}, and this is {layer.title()}")
     layer.__class__ = exhibit.made  # the same object: optimizer, graph and files know it
 
@@ -182,17 +142,19 @@ def mutated_inputs(calls: Iterable[tuple[str, Module, Sequence[Any]]]) -> list[s
 
 
 def steps_of(optimizer: Optimizer) -> list[float]:
-    """The lengths of the first steps of an optimizer like this one, if it is an Adam and the gradient is always 1; for
-    another rule only the first, as their lengths may differ.
+    """The lengths of the first steps of an Adam or a plain SGD like this one, if the gradient is always 1: all are 1.
 
-    >>> from miniframe import Linear, Adam
+    For another rule only the first, as the others may differ.
+
+    >>> from miniframe import Adam, Linear
     >>> steps_of(Adam(Linear(1, 1)))
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    if not isinstance(optimizer, Adam):
+    if not isinstance(optimizer, (Adam, SGD)):
         return [1.0]
     weight = Parameter(mx.zeros((1,)))
-    like = type(optimizer)([weight], lr=1.0, betas=optimizer.betas)
+    kind: Any = type(optimizer)
+    like = kind([weight], lr=1.0, **({"betas": optimizer.betas} if isinstance(optimizer, Adam) else {}))
     lengths = []
     for _ in range(5):
         before, weight.grad = weight.value, mx.ones((1,))
@@ -207,7 +169,7 @@ def code(before: Iterable[tuple[str, str]], now: Iterable[tuple[str, str]]) -> l
     lines = [
         f"model[{layer}].__class__ = mf.{named(e).replaces.__name__}" for layer, e in before if (layer, e) not in now
     ]
-    return lines + [f"model[{layer}].__class__ = mf.lab.museum.{e}" for layer, e in now if (layer, e) not in before]
+    return lines + [f"model[{layer}].__class__ = mf.lab.mistakes.{e}" for layer, e in now if (layer, e) not in before]
 
 
 def in_loss(mistakes: Iterable[tuple[str, str]]) -> Loss:

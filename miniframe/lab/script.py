@@ -48,7 +48,7 @@ def _stretch(recipe: Recipe, before: Recipe | None, world: World, start: int, en
         lines += [f"optimizer.momentum = {recipe.momentum}"] if changed else []
     mistakes = () if before is None or rebuilt else before.mistakes
     lines += museum.code(mistakes, recipe.mistakes)
-    loss = next((f"mf.lab.museum.{name}()" for layer, name in recipe.mistakes if layer == "loss"), '"cross_entropy"')
+    loss = next((f"mf.lab.mistakes.{name}()" for layer, name in recipe.mistakes if layer == "loss"), '"cross_entropy"')
     options = [f"loss={loss}", "optimizer=optimizer", f"batch_size={recipe.batch_size}", f"seed={recipe.seed}"]
     options += ['metrics=["error_rate"]'] if world.classes else []
     options += ["validation_data=(x_test, y_test)"] if world.validation is not None else []
@@ -82,6 +82,6 @@ def _model_code(recipe: Recipe, world: World, reuse: bool = False) -> list[str]:
 
 def _optimizer_code(recipe: Recipe) -> str:
     if recipe.optimizer in museum.OPTIMIZERS:
-        return f"mf.lab.museum.{museum.OPTIMIZERS[recipe.optimizer].__name__}(model, lr={recipe.lr})"
+        return f"mf.lab.mistakes.{museum.OPTIMIZERS[recipe.optimizer].__name__}(model, lr={recipe.lr})"
     momentum = f", momentum={recipe.momentum}" if recipe.optimizer == "sgd" else ""
     return f"mf.{OPTIMIZERS[recipe.optimizer]}(model, lr={recipe.lr}{momentum})"

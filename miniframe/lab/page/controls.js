@@ -7,7 +7,7 @@ const FIELDS = [
   ["points", "points", "number"], ["noise", "noise", "number"], ["seed", "seed", "number"],
   ["widths", "hidden layers", "text"], ["activation", "activation", ["relu", "tanh", "sigmoid", "gelu", "leaky relu"]],
   ["norm", "normalization", ["none", "batch", "layer"]], ["dropout", "dropout", "number"],
-  ["optimizer", "optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adam, uncounted"]],
+  ["optimizer", "optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adam, uncounted", "sgd, piling up"]],
   ["lr", "learning rate", "number"], ["momentum", "momentum", "number"], ["batch_size", "batch size", "number"],
 ];
 const OWN = ["lr", "momentum", "batch_size", "seed"];
