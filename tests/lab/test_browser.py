@@ -1,5 +1,6 @@
 """The lab in a real browser: what one sees is what the model holds, and what one does reaches it."""
 
+import base64
 import contextlib
 import io
 import json
@@ -13,6 +14,7 @@ import pytest
 import miniframe as mf
 from miniframe.lab.opening import own_session
 from miniframe.lab.recipe import Recipe
+from miniframe.lab.session import Page as LabPage
 from miniframe.lab.session import Session
 
 
@@ -311,3 +313,51 @@ def test_a_saved_run_opens_from_disk_and_its_numbers_are_the_historys(lab, small
     replay.keyboard.press("ArrowRight")
     wait(replay, "epoch", "1")
     assert same(text(replay, "loss"), small.curve["loss"][0]) and not replay.is_visible("[data-testid=play]")
+
+
+WIDGET = """
+import widget from "/widget.js";
+const heard = [];
+window.model = {
+  on: (_, listener) => { window.listener = listener; },
+  off: () => {},
+  send: (command) => heard.push(command),
+};
+window.heard = heard;
+window.say = (text) => window.listener(
+  { kind: "lab" }, [new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)]);
+widget.render({ model: window.model, el: document.body });
+"""
+
+
+def test_the_widgets_script_shows_what_it_is_sent(chromium, small):
+    """As a notebook does it: the script is one module, messages come through the model of the widget."""
+    from miniframe.lab import page as files
+
+    context = chromium.new_context()
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    sources = {
+        "/": ("text/html", '<!doctype html><meta charset="utf-8"><script type="module" src="/test.js"></script>'),
+        "/test.js": ("text/javascript", WIDGET),
+        "/widget.js": ("text/javascript", files.bundled("export default { render: renderWidget };")),
+    }
+
+    def answer(route):
+        kind, body = sources[route.request.url.removeprefix("http://notebook.example")]
+        route.fulfill(body=body, content_type=f"{kind}; charset=utf-8")
+
+    page.route("http://notebook.example/**", answer)
+    page.goto("http://notebook.example/")
+    page.wait_for_function("() => window.heard?.some((command) => command.do === 'join')")
+    sent = []
+    small.pages.append(LabPage(sent.append))
+    small.set_the_scene()
+    for message in sent:
+        page.evaluate("(text) => window.say(text)", base64.b64encode(message).decode())
+    wait(page, "epoch", "0")
+    click(page, "one-epoch")
+    page.wait_for_function("() => window.heard.some((command) => command.do === 'epoch')")
+    assert errors == []
+    context.close()
