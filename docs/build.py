@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import yaml
-from website import diagrams, formulas, pictures, reference, search, sources
+from website import diagrams, formulas, pictures, reference, replays, search, sources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -42,6 +42,7 @@ def copy_pages() -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, PAGES / name)
     shutil.copytree(ASSETS, PAGES / "assets", dirs_exist_ok=True)
+    replays.write_all(PAGES / "replays")
     sources.write_all(PAGES / "source")
 
 
@@ -75,6 +76,7 @@ def write_page(name: Path, text: str) -> None:
     text = diagrams.FENCE.sub(lambda fence: f"![A graph](figures/{drawn(fence[1])})", text)
     text = text.replace("(figures/diagram_", "(" + "../" * (len(name.parts) - 1) + "figures/diagram_")
     text = re.sub(r"\]\(((?:\.\./)?)README\.md", r"](\1about.md", text) if name.parts[0] != "tutorials" else text
+    text = text.replace(replays.MARK, replays.frames("../replays"))
     text = sources.with_links(text, "../" * (len(name.parts) - 1))
     text = pictures.with_pictures(text, target.parent)
     target.write_text(formulas.with_formulas(text))
