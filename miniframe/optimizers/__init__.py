@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partialmethod as _partialmethod
 from typing import Any
 
+from ..core import elsewhere as _elsewhere
 from ..core.checks import meant as _meant
 from ..core.checks import shown as _shown
 from ..core.module import Module
+from ..core.teach import teach as _teach
 from .adaptive import Adagrad as Adagrad
 from .adaptive import Adam as Adam
 from .adaptive import AdamW as AdamW
@@ -14,6 +17,12 @@ from .adaptive import RMSprop as RMSprop
 from .base import Optimizer as Optimizer
 from .groups import Group as Group
 from .sgd import SGD as SGD
+
+_teach(  # what PyTorch and Keras have, and what to write here
+    Optimizer,
+    __getattr__=_partialmethod(_elsewhere.asked_for, _elsewhere.OF_OPTIMIZERS),
+    learning_rate=_elsewhere.unknown("learning_rate", _elsewhere.OF_OPTIMIZERS["learning_rate"]),
+)
 
 NAMES: dict[str, type[Optimizer]] = {
     "sgd": SGD,

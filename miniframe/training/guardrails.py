@@ -15,6 +15,7 @@ from ..data.streams import StreamData
 from ..graph.passes import Pass
 from ..layers.linear import Linear
 from ..losses.base import Loss
+from ..losses.looks import complain_of_logits, look_at
 
 SAMPLES = 16  # on which fit tries the model
 
@@ -55,8 +56,8 @@ def _look_at_output(model: Module, loss: Loss, data: ArrayData) -> None:
         seen = Pass(model, x, "fit")
     last = seen.outputs[0].module
     if loss.wants == "probabilities" and isinstance(last, Linear):
-        loss.complain_of_logits(f"the model ends with {last.title()}, which gives any number")
-    loss.look_at(seen.output)
+        complain_of_logits(loss, f"the model ends with {last.title()}, which gives any number")
+    look_at(loss, seen.output)
 
 
 def _look_at_weights(model: Module, data: ArrayData) -> None:
