@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from examples import parsed, run
 from PIL import Image
-from website import diagrams, names, pictures, search
+from website import crosslinks, diagrams, names, pictures, search
 
 import miniframe as mf
 
@@ -152,6 +152,17 @@ def test_names_come_first_in_the_search():
     first, second, third = search.entries(found)
     assert first[:4] == ["Linear", 0, "reference/Linear.html", "y "]
     assert second[0] == "Linear.forward" and third[2] == "tutorials/lesson_04.html#linear"
+
+
+def test_files_and_names_in_a_page_lead_somewhere_once():
+    prose = "`Linear`, `core/cells.py`, `mf.trace(model, x)`, [`Adam`](x), `x`, again `Linear`"
+    text = f"# `Linear`\n\n{prose}\n\n```\n`Tap`\n```\n"
+    assert crosslinks.with_links(text, "../") == (
+        "# `Linear`\n\n[`Linear`](../reference/Linear.md), [`core/cells.py`](../source/core/cells.html), "
+        "[`mf.trace(model, x)`](../reference/trace.md), [`Adam`](x), `x`, again `Linear`\n\n```\n`Tap`\n```\n"
+    )
+    rows = crosslinks.with_linked_rows("| Tanh | y |\n| Abs | y |\n", "")
+    assert rows == "| [Tanh](reference/Tanh.md) | y |\n| Abs | y |\n"
 
 
 def test_the_home_page_prints_what_it_shows():

@@ -25,7 +25,7 @@
 
   // a layer's source is what one comes for: short ones stand open
   const source = document.querySelector("details.mkdocstrings-source")
-  if (source && source.innerText.length < 6000 && !location.hash) source.open = true
+  if (source && source.textContent.length < 6000 && !location.hash) source.open = true
 
   // a selection within an example is copied without prompts and results, too; one of a result alone stays as it is
   document.addEventListener("copy", event => {
