@@ -171,6 +171,15 @@ def test_the_home_page_prints_what_it_shows():
     assert test.examples and not run(test)[1]
 
 
+def test_the_workflow_publishes_what_make_builds():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text())["jobs"]
+    commands = " && ".join(step.get("run", "") for step in jobs["build"]["steps"])
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"docs", "slides"} == set(re.findall(r"make (\w+)", commands)) <= set(targets)
+    assert jobs["publish"]["needs"] == "build" and any("upload-pages" in str(step) for step in jobs["build"]["steps"])
+
+
 # -------------------------------------------------------------------- the pages as they are built
 
 
