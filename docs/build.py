@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import yaml
-from website import diagrams, formulas, pictures, reference, replays, search, sources
+from website import crosslinks, diagrams, formulas, pictures, reference, replays, search, sources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -73,11 +73,13 @@ def write_page(name: Path, text: str) -> None:
     """One page into build/site, made ready for mkdocs."""
     target = PAGES / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = diagrams.FENCE.sub(lambda fence: f"![A graph](figures/{drawn(fence[1])})", text)
-    text = text.replace("(figures/diagram_", "(" + "../" * (len(name.parts) - 1) + "figures/diagram_")
-    text = re.sub(r"\]\(((?:\.\./)?)README\.md", r"](\1about.md", text) if name.parts[0] != "tutorials" else text
+    up = "../" * (len(name.parts) - 1)
+    text = diagrams.FENCE.sub(lambda fence: f"![A graph]({up}figures/{drawn(fence[1])})", text)
+    if name.parts[0] != "tutorials":  # which has a README of its own
+        text = re.sub(r"\]\(((?:\.\./)?)README\.md", r"](\1about.md", text)
     text = text.replace(replays.MARK, replays.frames("../replays"))
-    text = sources.with_links(text, "../" * (len(name.parts) - 1))
+    text = crosslinks.with_links(text, up)
+    text = crosslinks.with_linked_rows(text, up) if name.name == "layers.md" else text
     text = pictures.with_pictures(text, target.parent)
     target.write_text(formulas.with_formulas(text))
 

@@ -128,16 +128,23 @@ def words(prose: str) -> list[Part]:
         return [Part(html, 1.1 * len(re.findall(r"<li>|<tr>|<p>", html)) + len(prose) / 160)]
     if prose.startswith("**"):  # an exercise, or words that stand for a heading
         return [Part(html, 1 + len(prose) / 85)]
-    first = shown(first_sentence(prose))
+    first = shown(to_show(prose))
     return [Part(first, 0.5 + 1.1 * (1 + len(re.sub(r"<[^>]+>", "", first)) // 88), html)]
 
 
-def first_sentence(prose: str) -> str:
-    """Up to the first full stop that ends a sentence, outside of formulas and code."""
+def to_show(prose: str) -> str:
+    """The first sentence, and the last one where it leads to what stands below, as one that ends with a colon does."""
+    first, *more = sentences(prose)
+    return f"{first} {more[-1]}" if more and not re.search(r"[.?!)*]$", prose) else first
+
+
+def sentences(prose: str) -> list[str]:
+    """Cut behind the full stops that end a sentence, outside of formulas and code."""
     hidden = formulas.FORMULA.sub(lambda m: "x" * len(m[0]), prose)
     hidden = re.sub(r"`[^`]*`", lambda m: "x" * len(m[0]), hidden)
-    end = re.search(r"(?<![A-Z])[.:?!]\)?(?=\s+[A-Z*`]|\s*$)", hidden)
-    return prose[: end.end()] if end else prose
+    ends = [match.end() for match in re.finditer(r"(?<![A-Z])[.:?!]\)?(?=\s+[A-Z*`]|\s*$)", hidden)]
+    cuts = [0, *ends] if ends and ends[-1] == len(prose) else [0, *ends, len(prose)]
+    return [prose[start:end].strip() for start, end in zip(cuts, cuts[1:])]
 
 
 def shown(text: str) -> str:
@@ -149,8 +156,8 @@ def shown(text: str) -> str:
 def slides_of(text: str, stem: str) -> str:
     """All slides of a lesson."""
     title, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    heading, _, opening = title.removeprefix("# ").partition("\n")
-    first = f"<section class='title'><h1>{shown(heading)}</h1>{shown(opening.strip())}</section>"
+    words_, _, opening = title.removeprefix("# ").partition("\n")
+    first = f"<section class='title'><h1>{heading(words_)}</h1>{shown(opening.strip())}</section>"
     stacks = []
     for section in sections:
         name, _, body = section.partition("\n")
@@ -177,7 +184,12 @@ def slide(name: str, some: list[Part]) -> str:
     used = sum(part.lines for part in some)
     small = ' class="small"' if used > FULL else ""
     body = "\n".join(part.html for part in some)
-    return f'<section{small}><h2>{shown(name)[3:-4]}</h2>\n{body}\n<aside class="notes">{notes}</aside></section>'
+    return f'<section{small}><h2>{heading(name)}</h2>\n{body}\n<aside class="notes">{notes}</aside></section>'
+
+
+def heading(name: str) -> str:
+    """Words within a heading; a number in front of them starts no list."""
+    return shown(re.sub(r"^(\d+)\.", r"\1\.", name.strip())).removeprefix("<p>").removesuffix("</p>")
 
 
 def write_shared() -> None:

@@ -29,6 +29,7 @@ GROUPS = [  # (title, words, homes): a name belongs to the group with the longes
     ("Proof", "Is this backward right?", "checking testing"),
     ("Looking inside", "What happened, where, and why.",
      "insight explain drawing graph.summary training.finite core.warn"),
+    ("The lab", "A training in the browser.", "lab"),
     ("Files", "Save, load, export.", "saving"),
     ("Other frameworks", "Models and weights in and out.", "interop"),
     ("Ready models", "Architectures of the literature.", "models"),

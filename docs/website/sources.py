@@ -1,7 +1,6 @@
 """The package's files as pages, so that every name in the reference leads to the line where it stands."""
 
 import inspect
-import re
 from pathlib import Path
 
 from pygments import highlight
@@ -11,7 +10,6 @@ from pygments.lexers import PythonLexer
 import miniframe
 
 PACKAGE = Path(miniframe.__file__).parent
-PATH = re.compile(r"`((?:miniframe/)?(?:\w+/)*\w+\.py)`(?!\])")
 LAYOUT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{name}</title><link rel="stylesheet" href="{up}source/source.css"></head>
@@ -64,20 +62,3 @@ def place(thing: object) -> tuple[str, str]:
     name = Path(inspect.getsourcefile(thing) or "").relative_to(PACKAGE)
     line = inspect.getsourcelines(thing)[1]
     return f"miniframe/{name}", f"../source/{name.with_suffix('.html')}#L-{max(line, 1)}"
-
-
-def with_links(text: str, up: str) -> str:
-    """The page, in which each file of the package that it names leads there; ``up`` is the way to the site's top."""
-
-    def link(match: re.Match) -> str:
-        name = match[1].removeprefix("miniframe/")
-        if not (PACKAGE / name).exists():
-            return match[0]
-        return f"[{match[0]}]({up}source/{name.removesuffix('.py')}.html)"
-
-    fences = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-    parts, start = [], 0
-    for fence in fences.finditer(text):
-        parts += [PATH.sub(link, text[start : fence.start()]), fence[0]]
-        start = fence.end()
-    return "".join([*parts, PATH.sub(link, text[start:])])

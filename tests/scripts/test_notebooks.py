@@ -37,15 +37,13 @@ def test_a_cell_ends_where_something_is_printed():
 
 
 def test_exercises_are_answered_where_they_are_set():
-    text = (ROOT / "tutorials" / "lesson_03_backpropagation.md").read_text()
-    book = make_notebooks.notebook(text)
-    sources = [cell.source for cell in book.cells]
-    places = [next(i for i, source in enumerate(sources) if source.startswith(f"**3.{n}**")) for n in (1, 2, 3)]
-    stub, check = sources[places[0] + 1], sources[places[0] + 2]
+    exercises = "## Exercises\n\nAll of them:\n\n**3.1** A quotient.\n\n**99.9** On paper."
+    text = f"# Lesson\n\n{exercises}\n\n## What to read next\n\nB.\n"
+    heading, quotient, stub, check, paper, answer, last = [cell.source for cell in make_notebooks.notebook(text).cells]
+    assert heading.endswith("All of them:") and quotient == "**3.1** A quotient." and paper == "**99.9** On paper."
     assert stub == "%%writefile exercise_3_1.py\n" + make_notebooks.CATALOGUE["3.1"].stub.strip("\n")
-    assert check.endswith("-m miniframe check 3.1") and places[1] == places[0] + 3
-    paper, following = sources[places[2] + 1 :][:2]
-    assert paper == "*Your answer to 3.3:*" and following.startswith("## What to read next")
+    assert check.endswith("-m miniframe check 3.1") and answer == "*Your answer to 99.9:*"
+    assert last == "## What to read next\n\nB."
 
 
 def test_every_exercise_of_the_machine_has_its_cells():

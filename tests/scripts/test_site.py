@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from examples import parsed, run
 from PIL import Image
-from website import diagrams, names, pictures, search
+from website import crosslinks, diagrams, names, pictures, search
 
 import miniframe as mf
 
@@ -154,10 +154,30 @@ def test_names_come_first_in_the_search():
     assert second[0] == "Linear.forward" and third[2] == "tutorials/lesson_04.html#linear"
 
 
+def test_files_and_names_in_a_page_lead_somewhere_once():
+    prose = "`Linear`, `core/cells.py`, `mf.trace(model, x)`, [`Adam`](x), `x`, again `Linear`"
+    text = f"# `Linear`\n\n{prose}\n\n```\n`Tap`\n```\n"
+    assert crosslinks.with_links(text, "../") == (
+        "# `Linear`\n\n[`Linear`](../reference/Linear.md), [`core/cells.py`](../source/core/cells.html), "
+        "[`mf.trace(model, x)`](../reference/trace.md), [`Adam`](x), `x`, again `Linear`\n\n```\n`Tap`\n```\n"
+    )
+    rows = crosslinks.with_linked_rows("| Tanh | y |\n| Abs | y |\n", "")
+    assert rows == "| [Tanh](reference/Tanh.md) | y |\n| Abs | y |\n"
+
+
 def test_the_home_page_prints_what_it_shows():
     page = ROOT / "docs" / "website" / "home.md"
     test = parsed(page)
     assert test.examples and not run(test)[1]
+
+
+def test_the_workflow_publishes_what_make_builds():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "site.yml").read_text())["jobs"]
+    commands = " && ".join(step.get("run", "") for step in jobs["build"]["steps"])
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"docs", "slides"} == set(re.findall(r"make (\w+)", commands)) <= set(targets)
+    assert jobs["publish"]["needs"] == "build" and any("upload-pages" in str(step) for step in jobs["build"]["steps"])
 
 
 # -------------------------------------------------------------------- the pages as they are built

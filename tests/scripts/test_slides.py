@@ -42,6 +42,16 @@ def test_a_paragraph_shows_its_first_sentence_and_the_notes_have_all_of_it():
     assert "and so on." in body and "Then more" not in body and "Then more." in notes
 
 
+def test_the_sentence_that_leads_to_an_example_is_shown():
+    assert make_slides.to_show("So it is. By K. Pearson. Look at this:") == "So it is. Look at this:"
+    assert make_slides.to_show("We measure `a.b`. Then") == "We measure `a.b`. Then"
+    assert make_slides.to_show("One. Two. Three.") == "One."
+
+
+def test_a_numbered_heading_is_no_list():
+    assert make_slides.heading("2. The missing 1/n") == "2. The missing 1/n"
+
+
 def test_a_long_example_goes_on_at_a_prompt():
     code = "".join(f">>> print({n})\n{n}\n" for n in range(20))
     first, *more = make_slides.listing(code)

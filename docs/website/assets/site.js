@@ -23,9 +23,20 @@
     block.parentElement.append(button)
   }
 
+  // a formula that is too wide for the screen becomes smaller, down to what can still be read
+  const fit = () => {
+    for (const formula of document.querySelectorAll(".formula > div")) {
+      formula.style.fontSize = ""
+      const ratio = formula.clientWidth / formula.scrollWidth
+      if (ratio < 1) formula.style.fontSize = `${Math.max(0.98 * ratio, 0.7)}em`
+    }
+  }
+  document.fonts.ready.then(fit)
+  addEventListener("resize", fit)
+
   // a layer's source is what one comes for: short ones stand open
   const source = document.querySelector("details.mkdocstrings-source")
-  if (source && source.innerText.length < 6000 && !location.hash) source.open = true
+  if (source && source.textContent.length < 6000 && !location.hash) source.open = true
 
   // a selection within an example is copied without prompts and results, too; one of a result alone stays as it is
   document.addEventListener("copy", event => {
