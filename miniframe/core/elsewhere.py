@@ -161,6 +161,27 @@ def called_here(**names: str) -> Callable[[C], C]:
     return attach
 
 
+def not_a_layer(thing: Any) -> str:
+    """What was given in place of a layer, and what to write instead."""
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}; write {thing.__name__}()"
+    if isinstance(thing, (list, tuple)):
+        return f"a {type(thing).__name__} of {len(thing)}; write Sequential(a, b) or Sequential(*layers)"
+    if type(thing).__module__.startswith("mlx.nn"):
+        return f"mlx.nn's {type(thing).__name__}; mf.interop.from_mlx translates it"
+    if callable(thing):
+        return f"the function {getattr(thing, '__name__', thing)!r}; write a layer, such as ReLU()"
+    return repr(thing)
+
+
+class Layers(dict[str, Module]):
+    """The layers by name; whoever asks for them by position is told where that is answered."""
+
+    def __missing__(self, key: Any) -> Module:
+        hint = f"; by position, write model[{key}]" if isinstance(key, int) else ""
+        raise KeyError(f"Sequential: no layer is named {key!r}{hint}")
+
+
 def names_of(package: str, words: Mapping[str, str], later: Collection[str] = ()) -> Callable[[str], Any]:
     """The same for a module.
 

@@ -104,8 +104,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         if named:
-            hint = "inputs are written as model(a, b), settings are attributes, and eval() ends the training mode"
-            raise TypeError(f"{self.title()}: unknown argument {next(iter(named))!r}; {hint}")
+            raise TypeError(f"{self.title()}: unknown argument {[*named][0]!r}; inputs have no names: model(a, b)")
         for x in inputs:
             if type(x) is not mx.array:
                 return call_on_nodes(self, inputs) if type(x) is Node else self._call_with(inputs)

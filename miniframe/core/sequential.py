@@ -7,32 +7,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 import mlx.core as mx
 
+from .elsewhere import Layers, not_a_layer
 from .module import Module, free_name, inside
 from .walk import no_gradient
 
 if TYPE_CHECKING:  # for the verb at the end of Sequential
     from ..graph import splitting as _splitting
-
-
-def _shown(thing: Any) -> str:
-    """What was given in place of a layer, and what to write instead."""
-    if isinstance(thing, type):
-        return f"the class {thing.__name__}; write {thing.__name__}()"
-    if isinstance(thing, (list, tuple)):
-        return f"a {type(thing).__name__} of {len(thing)}; write Sequential(a, b) or Sequential(*layers)"
-    if type(thing).__module__.startswith("mlx.nn"):
-        return f"mlx.nn's {type(thing).__name__}; mf.interop.from_mlx translates it"
-    if callable(thing):
-        return f"the function {getattr(thing, '__name__', thing)!r}; write a layer, such as ReLU()"
-    return repr(thing)
-
-
-class _Layers(dict[str, Module]):
-    """The layers by name; whoever asks for them by position is told where that is answered."""
-
-    def __missing__(self, key: Any) -> Module:
-        hint = f"; by position, write model[{key}]" if isinstance(key, int) else ""
-        raise KeyError(f"Sequential: no layer is named {key!r}{hint}")
 
 
 class Sequential(Module):
@@ -73,13 +53,13 @@ class Sequential(Module):
                 named.update(layer)
             else:
                 named[str(len(named))] = layer
-        self.layers: dict[str, Module] = _Layers()
+        self.layers: dict[str, Module] = Layers()
         for name, layer in named.items():
             self._add(name, layer)
 
     def _add(self, name: str, layer: Any) -> None:
         if not isinstance(layer, Module):
-            raise TypeError(f"Sequential: expected a module at {name!r}, got {_shown(layer)}")
+            raise TypeError(f"Sequential: expected a module at {name!r}, got {not_a_layer(layer)}")
         if not name or "." in name:
             raise ValueError(f"Sequential: expected a layer name without dots, got {name!r}")
         self.layers[name] = layer
@@ -129,7 +109,7 @@ class Sequential(Module):
             raise ValueError(f"Sequential: there is already a layer named {name!r}")
         before = list(self.layers.items())
         self._add(name, layer)
-        self.layers = _Layers([*before[:place], (name, layer), *before[place:]])
+        self.layers = Layers([*before[:place], (name, layer), *before[place:]])
         return self
 
     def remove(self, name: int | str) -> Module:

@@ -104,11 +104,6 @@ class Loss(Module):
         warn_once(self, "logits", _LOGITS.format(what_was_seen))
 
     def __call__(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
-        if isinstance(prediction, tuple):
-            raise TypeError(
-                f"{type(self).__name__}: expected one array as the prediction, got a tuple of {len(prediction)}; give "
-                "each output a loss of its own and add their gradients, or concatenate the outputs in forward"
-            )
         inputs = (prediction, target) if sample_weight is None else (prediction, target, sample_weight)
         if self._looks:
             self._looks -= 1

@@ -7,16 +7,13 @@ compiled training step contains only the second.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partialmethod
 from typing import Any
 
 import mlx.core as mx
 
 from ..core.cells import Buffer
 from ..core.checks import is_real, shown, whole
-from ..core.elsewhere import OF_OPTIMIZERS, asked_for, unknown
 from ..core.sums import total
-from ..core.teach import teach
 from ..core.warn import warn_once
 from .groups import Group, Parameters, Scalar, Schedule, at_least_0, explain_arguments, make_groups
 
@@ -199,13 +196,6 @@ class Optimizer:
         rates = " and ".join(f"{group.lr_at(self.steps_taken):g}" for group in self.groups)
         return f"{type(self).__name__}({len(self.parameters)} parameters, lr={rates})"
 
-
-# what PyTorch and Keras have, and what to write here
-teach(
-    Optimizer,
-    __getattr__=partialmethod(asked_for, OF_OPTIMIZERS),
-    learning_rate=unknown("learning_rate", OF_OPTIMIZERS["learning_rate"]),
-)
 
 _NOT_ZEROED = (
     "backward added to gradients that optimizer.step() has already used, so every step repeats all earlier ones. "

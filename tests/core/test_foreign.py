@@ -164,9 +164,7 @@ def test_habits_of_pytorch_are_told_what_to_write(net, words):
 
 
 def test_inputs_are_given_without_names():
-    with pytest.raises(
-        TypeError, match=r"^Net\(\): unknown argument 'training'; inputs are written as model\(a, b\), set"
-    ):
+    with pytest.raises(TypeError, match=r"^Net\(\): unknown argument 'training'; inputs have no names: model\(a, b\)$"):
         model(lambda h, p: h)(mx.ones((1, 3)), training=True)
 
 
