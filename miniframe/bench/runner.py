@@ -113,7 +113,8 @@ def run(names: Sequence[str] | None, rounds: int, json_path: str | None, figure_
     results, computed_on = {}, {}
     for name in names or known:
         results[name] = measure(known[name], rounds)
-        for package, words in sides(SYSTEMS[system][1] for system in results[name]["ms_per_epoch"]).items():
+        timed = [package for system, (_, package) in SYSTEMS.items() if system in results[name]["ms_per_epoch"]]
+        for package, words in sides(timed).items():
             if package not in computed_on:
                 computed_on[package] = words
                 print(f"{package} computes on {words}")

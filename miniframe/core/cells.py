@@ -138,14 +138,6 @@ class Parameter(Expression, Buffer):
         self.trainable = trainable
         self.used_by: User | None = None  # the optimizer that has made a step with this gradient
 
-    @property
-    def dtype(self) -> mx.Dtype:
-        return self._value.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self._value.ndim
-
     def __len__(self) -> int:
         return len(self._value)
 
@@ -168,6 +160,8 @@ class Parameter(Expression, Buffer):
         self.used_by = None
 
     if TYPE_CHECKING:  # taught by parts.py
+        dtype: mx.Dtype
+        ndim: int
 
         def node(self) -> Any: ...
         def operand(self) -> Any: ...

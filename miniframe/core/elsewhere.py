@@ -161,6 +161,27 @@ def called_here(**names: str) -> Callable[[C], C]:
     return attach
 
 
+def not_a_layer(thing: Any) -> str:
+    """What was given in place of a layer, and what to write instead."""
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}; write {thing.__name__}()"
+    if isinstance(thing, (list, tuple)):
+        return f"a {type(thing).__name__} of {len(thing)}; write Sequential(a, b) or Sequential(*layers)"
+    if type(thing).__module__.startswith("mlx.nn"):
+        return f"mlx.nn's {type(thing).__name__}; mf.interop.from_mlx translates it"
+    if callable(thing):
+        return f"the function {getattr(thing, '__name__', thing)!r}; write a layer, such as ReLU()"
+    return repr(thing)
+
+
+class Layers(dict[str, Module]):
+    """The layers by name; whoever asks for them by position is told where that is answered."""
+
+    def __missing__(self, key: Any) -> Module:
+        hint = f"; by position, write model[{key}]" if isinstance(key, int) else ""
+        raise KeyError(f"Sequential: no layer is named {key!r}{hint}")
+
+
 def names_of(package: str, words: Mapping[str, str], later: Collection[str] = ()) -> Callable[[str], Any]:
     """The same for a module.
 
@@ -212,29 +233,10 @@ def _length(node: Node) -> int:
 def _defines_forward(cls: type[Module], **options: Any) -> None:
     """mlx.nn's models define ``__call__``: here that would leave nothing for backward."""
     super(Module, cls).__init_subclass__(**options)
-    if "__call__" in vars(cls) and cls.forward is Module.forward:
+    call = getattr(vars(cls).get("__call__"), "__code__", None)
+    leads_on = call is None or "super" in call.co_names or "forward" in call.co_names  # to a subclass's forward
+    if not leads_on and cls.forward is Module.forward:
         raise TypeError(f"{cls.__name__}: define forward(self, x), not __call__, which records what backward needs")
-
-
-def instead_of_layer(thing: Any) -> str:
-    """What was given in place of a layer, and what to write instead."""
-    if isinstance(thing, type):
-        return f"the class {thing.__name__}; write {thing.__name__}()"
-    if isinstance(thing, (list, tuple)):
-        return f"a {type(thing).__name__} of {len(thing)}; write Sequential(a, b) or Sequential(*layers)"
-    if type(thing).__module__.startswith("mlx.nn"):
-        return f"mlx.nn's {type(thing).__name__}; mf.interop.from_mlx translates it"
-    if callable(thing):
-        return f"the function {getattr(thing, '__name__', thing)!r}; write a layer, such as ReLU()"
-    return repr(thing)
-
-
-class LayersByName(dict[str, Module]):
-    """The layers of a Sequential by name; whoever asks for them by position is told where that is answered."""
-
-    def __missing__(self, key: Any) -> Module:
-        hint = f"; by position, write model[{key}]" if isinstance(key, int) else ""
-        raise KeyError(f"Sequential: no layer is named {key!r}{hint}")
 
 
 def trainable(model: Module) -> bool:

@@ -41,6 +41,8 @@ def not_recorded(module: Module, error: Exception) -> CannotRecord | None:
     remedy = ""
     if _name(frames[-1]) == elsewhere.__name__:  # h.view: no node has that, but perhaps a remedy is known
         frames, remedy = frames[:-1], str(error).partition("; ")[2]
+    if "item assignment" in str(error):
+        remedy = "make a new one, with F.where(condition, h, other) or F.concatenate"
     if not isinstance(error, NotRecorded):
         if _name(frames[-1]).startswith(OURS) or not re.search(SIGNS_OF_A_NODE, str(error)):
             return None

@@ -138,4 +138,8 @@ def __array_function__(parameter: Parameter, function: Any, types: Any, args: An
 
 
 teach(Module, part)
-teach(Parameter, node, operand, __mlx_array__, __array__, __array_function__)
+teach(
+    Parameter, node, operand, __mlx_array__, __array__, __array_function__,
+    dtype=property(lambda parameter: parameter.value.dtype, doc="The type of the numbers."),
+    ndim=property(lambda parameter: parameter.value.ndim, doc="How many axes there are."),
+)  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import mlx.core as mx
 
-from .elsewhere import LayersByName, instead_of_layer
+from .elsewhere import Layers, not_a_layer
 from .module import Module, free_name, inside
 from .walk import no_gradient
 
@@ -53,13 +53,13 @@ class Sequential(Module):
                 named.update(layer)
             else:
                 named[str(len(named))] = layer
-        self.layers: dict[str, Module] = LayersByName()
+        self.layers: dict[str, Module] = Layers()
         for name, layer in named.items():
             self._add(name, layer)
 
     def _add(self, name: str, layer: Any) -> None:
         if not isinstance(layer, Module):
-            raise TypeError(f"Sequential: expected a module at {name!r}, got {instead_of_layer(layer)}")
+            raise TypeError(f"Sequential: expected a module at {name!r}, got {not_a_layer(layer)}")
         if not name or "." in name:
             raise ValueError(f"Sequential: expected a layer name without dots, got {name!r}")
         self.layers[name] = layer
@@ -109,7 +109,7 @@ class Sequential(Module):
             raise ValueError(f"Sequential: there is already a layer named {name!r}")
         before = list(self.layers.items())
         self._add(name, layer)
-        self.layers = LayersByName([*before[:place], (name, layer), *before[place:]])
+        self.layers = Layers([*before[:place], (name, layer), *before[place:]])
         return self
 
     def remove(self, name: int | str) -> Module:

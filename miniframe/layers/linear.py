@@ -73,9 +73,8 @@ class Linear(Module):
 
     def check(self, x: mx.array) -> None:
         if x.ndim < 2 or x.shape[-1] != self.in_features:
-            hint = "insert Flatten() before it" if x.ndim > 2 else "a single sample needs a batch axis: x[None]"
-            if x.ndim == 1 and self.in_features == 1:
-                hint = "samples with a single number are rows: x.reshape(-1, 1)"
+            row = "x.reshape(-1, 1)" if self.in_features == 1 else "x[None]"
+            hint = "insert Flatten() before it" if x.ndim > 2 else f"a single sample needs a batch axis: {row}"
             raise self.wrong(f"input (batch, {self.in_features})", x, hint if x.ndim != 2 else "")
         if not is_floating(x):
             raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")

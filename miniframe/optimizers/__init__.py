@@ -18,12 +18,6 @@ from .base import Optimizer as Optimizer
 from .groups import Group as Group
 from .sgd import SGD as SGD
 
-_teach(  # what PyTorch and Keras have, and what to write here
-    Optimizer,
-    __getattr__=_partialmethod(_elsewhere.asked_for, _elsewhere.OF_OPTIMIZERS),
-    learning_rate=_elsewhere.unknown("learning_rate", _elsewhere.OF_OPTIMIZERS["learning_rate"]),
-)
-
 NAMES: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "adagrad": Adagrad,
@@ -43,3 +37,10 @@ def get(optimizer: Any, model: Module) -> Optimizer:
         raise TypeError(f"expected an optimizer, got the class {optimizer.__name__}; write {optimizer.__name__}(model)")
     known = f"known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
     raise ValueError(f"unknown optimizer {_shown(optimizer)}; {known}{_meant(optimizer, NAMES)}")
+
+
+_teach(  # what PyTorch and Keras have, and what to write here
+    Optimizer,
+    __getattr__=_partialmethod(_elsewhere.asked_for, _elsewhere.OF_OPTIMIZERS),
+    learning_rate=_elsewhere.unknown("learning_rate", _elsewhere.OF_OPTIMIZERS["learning_rate"]),
+)

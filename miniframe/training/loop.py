@@ -98,8 +98,6 @@ class Training:
         except BaseException as error:
             self.watch.recover(error)
             place = f"epoch {epoch + 1}" + (f", batch {self.batch}" if self.batch and not from_mlx(error) else "")
-            if "NoneType" in str(error) and isinstance(error, TypeError):
-                add_words(error, "a gradient is None before the first backward: write self.weight.accumulate(grad)")
             add_words(error, f"fit stopped in {place}, and the model keeps what its last good step left")
             raise
         finally:

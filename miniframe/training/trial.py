@@ -95,6 +95,9 @@ class DataTrial:
         """The prediction for a batch, which is then shown to the loss."""
         with evaluating(self.model), same_random_numbers():
             prediction = self.model(*as_tuple(x))
+            if isinstance(prediction, tuple):
+                got = f"got a tuple of {len(prediction)}; give each output a loss of its own and add up their gradients"
+                raise TypeError(f"{type(self.loss).__name__}: expected one array as the prediction, {got}")
             self.loss(prediction, y, *weight)
         return prediction
 

@@ -155,6 +155,16 @@ def test_a_model_that_defines_call_is_told_at_once():
             def __call__(self, x):
                 return x
 
+    class Loud(mf.Module):
+        def __call__(self, x):
+            return super().__call__(x) + 1
+
+    class Double(Loud):
+        def forward(self, x):
+            return x * 2
+
+    assert Double()(mx.ones(1)).item() == 3
+
     class Both(mf.Linear):
         def __call__(self, x, twice=False):
             return super().__call__(super().__call__(x) if twice else x)

@@ -131,12 +131,12 @@ CE = {"model": classes(), "loss": "cross_entropy"}
         ({**CE, "y": LABELS, "metrics": "mae"}, ValueError, r"'mae': mae: .* shape \(64, 2\), got \(64,\)$"),
         ({**CE, "y": LABELS, "metrics": "r2"}, ValueError, r"'r2': r2: .* shape \(64, 2\), got \(64,\)$"),
         ({**CE, "y": LABELS + 1}, ValueError, "classes count from 0: use y - 1$"),
-        ({**CE, "y": 2 * LABELS - 1}, ValueError, r"classes count from 0: use \(y \+ 1\) // 2$"),
+        ({**CE, "y": 2 * LABELS - 1}, ValueError, r"; use \(y \+ 1\) // 2$"),
         ({**CE, "y": LABELS * 1.0}, ValueError, r"use y\.astype\(int\), in MLX astype\(mx\.int32\)$"),
         ({**CE, "y": LABELS[:, None]}, ValueError, r"use y\.reshape\(-1\)$"),
         ({**CE, "y": ["no", "yes"] * 32}, TypeError, r"words become class numbers with np\.unique\(y, return_inverse"),
         ({"y": LABELS, "loss": "cross_entropy"}, ValueError, "for a single output take BCEWithLogitsLoss, or end the"),
-        ({"y": 2 * LABELS[:, None] - 1, "loss": "bce_with_logits"}, ValueError, r"use \(y \+ 1\) / 2$"),
+        ({"y": 2 * LABELS[:, None] - 1, "loss": "bce_with_logits"}, ValueError, r"; use \(y \+ 1\) // 2$"),
         ({"y": Y[:, 0]}, ValueError, r"use y\.reshape\(-1, 1\)$"),
         ({"x": X.astype(object)}, TypeError, r"^fit: x: .* dtype object; try astype\(float\)$"),
         (
@@ -150,7 +150,7 @@ CE = {"model": classes(), "loss": "cross_entropy"}
         ({"x": (X, Y), "y": None}, ValueError, r"arrays are given as fit\(x, y\) and validation_data=\(x, y\)$"),
         ({"validation_data": [X, Y]}, ValueError, r"arrays are given as fit\(x, y\) and validation_data=\(x, y\)$"),
         ({"validation_data": X}, ValueError, "^fit: validation_data: expected targets y beside the inputs x"),
-        ({"x": X[:, 0], "model": mf.Linear(1, 1)}, ValueError, r"with a single number are rows: x\.reshape\(-1, 1\)$"),
+        ({"x": X[:, 0], "model": mf.Linear(1, 1)}, ValueError, r"needs a batch axis: x\.reshape\(-1, 1\)$"),
         ({"x": "points.csv", "y": None}, TypeError, r"got a path; read_csv\(path\) reads tables$"),
         (
             {"x": Numbered(), "y": None},
