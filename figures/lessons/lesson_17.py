@@ -35,7 +35,7 @@ def classes():
     left.set_xlabel("score z of a neuron that should say 1")
     left.set_ylabel("gradient by z")
     caption(left, "how loudly is it told?")
-    legend(left, loc="lower right")
+    legend(left, loc="center left", bbox_to_anchor=(0.0, 0.42))
     model = trained()
     test, truth = spirals(1)
     across = np.linspace(-1.3, 1.3, 200, dtype=np.float32)
