@@ -1,6 +1,6 @@
-"""Is there a jellyfish in it? Trains models.jellyfish in a minute, and writes its weights and a picture that says why.
+"""Is there a jellyfish in it? Trains models.jellyfish, and writes its weights and a picture that says why.
 
-    python figures/jellyfish.py              # figures/jellyfish.safetensors, figures/lesson_07_jellyfish.png
+    python figures/jellyfish.py              # figures/jellyfish.safetensors, figures/jellyfish.png
     python figures/jellyfish.py --draw       # the picture alone, from the weights that are there
 """
 
@@ -68,7 +68,7 @@ def draw(model: mf.Sequential) -> None:
         bare(ax)
     axes[0, 0].set_ylabel("picture", fontsize=10)
     axes[1, 0].set_ylabel("saliency", fontsize=10)
-    figure.savefig(FOLDER / "lesson_07_jellyfish.png", dpi=150, metadata={"Software": None})
+    figure.savefig(FOLDER / "jellyfish.png", dpi=150, metadata={"Software": None})
 
 
 def main() -> None:
