@@ -1,7 +1,7 @@
 """Is there a jellyfish in it? Trains models.jellyfish, and writes its weights and a picture that says why.
 
-    python figures/jellyfish.py              # figures/jellyfish.safetensors, figures/jellyfish.png
-    python figures/jellyfish.py --draw       # the picture alone, from the weights that are there
+python figures/jellyfish.py              # figures/jellyfish.safetensors, figures/jellyfish.png
+python figures/jellyfish.py --draw       # the picture alone, from the weights that are there
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ def trained():
     mf.seed(0)
     model = mf.Sequential(mf.Linear(2, 24), mf.Tanh(), mf.Linear(24, 24), mf.Tanh(), mf.Linear(24, 3))
     adam = mf.Adam(model, lr=0.01)
-    model.fit(x, labels, loss="cross_entropy", optimizer=adam, epochs=30, batch_size=50, seed=0, compile=False, verbose=0)
+    model.fit(
+        x, labels, loss="cross_entropy", optimizer=adam, epochs=30, batch_size=50, seed=0, compile=False, verbose=0
+    )
     return model
 
 

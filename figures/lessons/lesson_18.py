@@ -1,4 +1,4 @@
-"""Lesson 18: the gap between training and fresh data, and five remedies over five seeds."""
+"""Lesson 18: the gap between training and fresh data, and five remedies over four seeds."""
 
 import mlx.core as mx
 import numpy as np
@@ -71,7 +71,7 @@ def gap():
     for k, marker in enumerate("os"):
         middle.scatter(*x[labels == k].T, s=28, marker=marker, color=COLOURS[1 - k], edgecolors="white")
     caption(middle, "sure everywhere, and bent around single points")
-    for place, (name, run) in enumerate(REMEDIES.items()):
+    for place, run in enumerate(REMEDIES.values()):
         losses = [run(seed)[0].evaluate(*TEST, loss="cross_entropy")["loss"] for seed in range(4)]
         right.plot(losses, [place] * 4, "o", color=COLOURS[0], alpha=0.7)
         right.plot(np.mean(losses), place, "|", color=INK, markersize=18, markeredgewidth=2)

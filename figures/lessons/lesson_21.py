@@ -54,8 +54,12 @@ def curve():
     widths = np.array([5, 10, 20, 40, 80, 160])
     errors = [np.abs(says(bent(n), GRID) - target(GRID)).max() for n in widths]
     middle.plot(widths, errors, "o-", color=COLOURS[0], label="by hand")
-    found = [[np.abs(says(trained(seed, n)[0], GRID) - target(GRID)).max() for seed in range(3)] for n in (5, 10, 20, 40, 80)]
-    middle.plot(np.repeat(widths[:5], 3), np.ravel(found), "s", color=COLOURS[1], alpha=0.7, label="trained, three seeds")
+    found = [
+        [np.abs(says(trained(seed, n)[0], GRID) - target(GRID)).max() for seed in range(3)] for n in (5, 10, 20, 40, 80)
+    ]
+    middle.plot(
+        np.repeat(widths[:5], 3), np.ravel(found), "s", color=COLOURS[1], alpha=0.7, label="trained, three seeds"
+    )
     middle.set_xscale("log")
     middle.set_xticks(widths, map(str, widths))
     middle.minorticks_off()

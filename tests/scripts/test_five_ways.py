@@ -1,4 +1,4 @@
-"""One network in five frameworks: every block of the page is run where its framework is installed, with equal numbers."""
+"""One network in five frameworks: every block is run where its framework is installed, with equal numbers."""
 
 import importlib.util
 import os
