@@ -18,7 +18,9 @@ def trained():
     mf.seed(0)
     model = mf.Sequential(mf.Linear(2, 24), mf.Tanh(), mf.Linear(24, 24), mf.Tanh(), mf.Linear(24, 3))
     adam = mf.Adam(model, lr=0.01)
-    model.fit(x, labels, loss="cross_entropy", optimizer=adam, epochs=30, batch_size=50, seed=0, compile=False, verbose=0)
+    model.fit(
+        x, labels, loss="cross_entropy", optimizer=adam, epochs=30, batch_size=50, seed=0, compile=False, verbose=0
+    )
     return model
 
 
@@ -35,7 +37,7 @@ def classes():
     left.set_xlabel("score z of a neuron that should say 1")
     left.set_ylabel("gradient by z")
     caption(left, "how loudly is it told?")
-    legend(left, loc="lower right")
+    legend(left, loc="center left", bbox_to_anchor=(0.0, 0.42))
     model = trained()
     test, truth = spirals(1)
     across = np.linspace(-1.3, 1.3, 200, dtype=np.float32)

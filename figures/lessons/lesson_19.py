@@ -37,9 +37,9 @@ def losses(factor, activation, depth=12, width=50):
         linear.bias.value = mx.zeros((width,))
         layers += [linear, activation()]
     model = mf.Sequential(*layers, mf.Linear(width, 2))
-    sgd = mf.SGD(model, lr=0.1)
+    sgd = mf.SGD(model, lr=0.05)
     history = model.fit(
-        (x - 0.5) * 12**0.5, labels, loss="cross_entropy", optimizer=sgd, epochs=30, batch_size=50, seed=0, verbose=0
+        (x - 0.5) * 12**0.5, labels, loss="cross_entropy", optimizer=sgd, epochs=40, batch_size=50, seed=0, verbose=0
     )
     return history.history["loss"]
 
@@ -50,7 +50,7 @@ def signal():
     for (name, (factor, activation)), colour, marker in zip(STARTS.items(), COLOURS, "os^Dv"):
         style = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.6, "label": name}
         left.plot(range(21), sizes(factor, activation), markevery=2, **style)
-        right.plot(range(1, 31), losses(factor, activation), markevery=3, **style)
+        right.plot(range(1, 41), losses(factor, activation), markevery=3, **style)
     logarithmic(left)
     left.set_xticks(np.arange(0, 21, 5))
     left.set_xlabel("layer")

@@ -47,15 +47,19 @@ def curve():
     for n, colour, style in ((5, COLOURS[1], "--"), (20, COLOURS[0], "-")):
         left.plot(wide, says(bent(n), wide), style, color=colour, linewidth=1.6, label=f"{n} ReLUs, by hand")
     left.axvspan(-2, 2, color=FAINT, alpha=0.5, zorder=0)
-    left.text(2.1, -7.5, "nobody promised\nanything here", fontsize=9)
+    left.text(2.1, -1.3, "nobody promised\nanything here", fontsize=9)
     left.set_xlabel("x")
-    legend(left, loc="lower left")
+    legend(left, loc="upper left")
     caption(left, "inside as close as you like")
     widths = np.array([5, 10, 20, 40, 80, 160])
     errors = [np.abs(says(bent(n), GRID) - target(GRID)).max() for n in widths]
     middle.plot(widths, errors, "o-", color=COLOURS[0], label="by hand")
-    found = [[np.abs(says(trained(seed, n)[0], GRID) - target(GRID)).max() for seed in range(3)] for n in (5, 10, 20, 40, 80)]
-    middle.plot(np.repeat(widths[:5], 3), np.ravel(found), "s", color=COLOURS[1], alpha=0.7, label="trained, three seeds")
+    found = [
+        [np.abs(says(trained(seed, n)[0], GRID) - target(GRID)).max() for seed in range(3)] for n in (5, 10, 20, 40, 80)
+    ]
+    middle.plot(
+        np.repeat(widths[:5], 3), np.ravel(found), "s", color=COLOURS[1], alpha=0.7, label="trained, three seeds"
+    )
     middle.set_xscale("log")
     middle.set_xticks(widths, map(str, widths))
     middle.minorticks_off()
@@ -70,6 +74,7 @@ def curve():
     right.bar(range(1, 21), losses, color=[COLOURS[1] if loss > 2 * by_hand else COLOURS[0] for loss in losses])
     right.axhline(by_hand, color=INK, linestyle="--", linewidth=1)
     right.text(1, by_hand * 1.15, "8 ReLUs by hand", fontsize=9)
+    right.set_xticks([1, 5, 10, 15, 20])
     right.set_xlabel("twenty starts, from the best to the worst")
     right.set_ylabel("loss after training")
     caption(right, "the same network, 20 seeds")

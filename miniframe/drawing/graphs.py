@@ -31,9 +31,7 @@ FEW = 40  # nodes: larger graphs are drawn without values
 SIGNS = {"Add": "+", "Subtract": "−", "Multiply": "×", "Divide": "/", "MatMul": "@", "Power": "^", "Negate": "−"}
 
 
-def draw(
-    graph: Drawable, path: str | Path | None = None, values: bool | None = None, levels: bool = False
-) -> str:
+def draw(graph: Drawable, path: str | Path | None = None, values: bool | None = None, levels: bool = False) -> str:
     """A picture of a model, or of everything behind a node, as Mermaid text.
 
     Args:

@@ -19,8 +19,8 @@ A number that remembers where it came from, so that it can go back:
     f = x * y + x.tanh()
     f.backward()               # then x.grad is df/dx, and y.grad is df/dy
 
-It needs +, *, tanh(), also with plain numbers on either side, .data and .grad (0.0 at first). Gradients add up where a value
-is used more than once. ``backward`` visits every value once, after all that was computed from it.
+It needs +, *, tanh(), also with plain numbers on either side, .data and .grad (0.0 at first). Gradients add up where a
+value is used more than once. ``backward`` visits every value once, after all that was computed from it.
 """
 
 import math

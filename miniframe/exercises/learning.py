@@ -17,8 +17,8 @@ from .judge import generator, same
     "17.1",
     "A confusion matrix",
     '''
-Count how often true class i was called j: entry [i, j] of a (classes, classes) array. ``truth`` and ``said`` are arrays of
-whole numbers.
+Count how often true class i was called j: entry [i, j] of a (classes, classes) array. ``truth`` and ``said`` are
+arrays of whole numbers.
 """
 
 import mlx.core as mx
@@ -53,9 +53,9 @@ def confusion(names: Namespace) -> None:
     "18.1",
     "Early stopping",
     '''
-Training stops after ``patience`` epochs in a row without a loss lower than the lowest so far, and keeps the weights of the
-best epoch it has seen. Return the number of that epoch, counted from 0. The list may go on after the stop: nobody sees
-that any more.
+Training stops after ``patience`` epochs in a row without a loss lower than the lowest so far, and keeps the weights of
+the best epoch it has seen. Return the number of that epoch, counted from 0. The list may go on after the stop: nobody
+sees that any more.
 """
 
 
@@ -106,8 +106,8 @@ def _best(losses: list[float], patience: int) -> int:
     "19.1",
     "How large should initial weights be?",
     '''
-The standard deviation of the weights with which a layer of ``fan_in`` inputs, followed by this activation, keeps the size
-of the signal. ``activation`` is "linear", "tanh" (its slope at 0 counts) or "relu".
+The standard deviation of the weights with which a layer of ``fan_in`` inputs, followed by this activation, keeps the
+size of the signal. ``activation`` is "linear", "tanh" (its slope at 0 counts) or "relu".
 """
 
 import math
@@ -151,9 +151,9 @@ DISEASES = ("rate too high", "rate too low", "dead units", "saturated", "vanishi
     "saturated"        the share of a layer's outputs at the limits of Tanh or Sigmoid
     "gradient"         the gradient at the first layer, over that at the last one
 
-Return one of "rate too high", "rate too low", "dead units", "saturated", "vanishing", "exploding", "healthy". Ask for the
-cause before its consequences: dead and saturated units make gradients vanish, too. Above 0.1 an update is large, below 0.0001
-tiny; four fifths of a layer are too many; a factor of 1000 up or 10000 down between layers is not healthy any more.
+Return one of "rate too high", "rate too low", "dead units", "saturated", "vanishing", "exploding", "healthy". Ask for
+the cause before its consequences: dead and saturated units make gradients vanish, too. Above 0.1 an update is large,
+below 0.0001 tiny; four fifths of a layer are too many; a factor of 1000 up or 10000 down between layers is not healthy.
 """
 
 
@@ -192,8 +192,8 @@ def diagnose(names: Namespace) -> None:
     '''
 A network of ReLUs on a line:  f(x) = c + Σ_j a[j] · max(0, x - k[j])
 
-Return (c, a, k) so that f goes through the points (xs[i], ys[i]) and is straight between them. xs grows, and there are n
-points, so n - 1 ReLUs are enough: the first starts at xs[0], and each later one bends the line where it has to bend.
+Return (c, a, k) so that f goes through the points (xs[i], ys[i]) and is straight between them. xs grows, and there are
+n points, so n - 1 ReLUs are enough: the first starts at xs[0], and each later one bends the line where it has to bend.
 """
 
 import numpy as np

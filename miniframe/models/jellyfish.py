@@ -7,7 +7,7 @@ from ..layers import BatchNorm, Conv2d, GlobalAvgPool2d, Linear, MaxPool2d, ReLU
 
 
 def jellyfish() -> Sequential:
-    """Three convolutions and one logit, 4,381 weights, for :func:`miniframe.datasets.jellyfish`. (N, H, W, 3) -> (N, 1).
+    """Three convolutions, one logit, 4,381 weights, for :func:`miniframe.datasets.jellyfish`. (N, H, W, 3) -> (N, 1).
 
     Above 0 the answer is yes. A proof of its gradient, ``check_gradients``, moves every weight up and down by a small
     step and looks at the 8,762 losses; before training it is wrong about half the time, like a coin, and after a

@@ -45,8 +45,8 @@ class UNet(Module):
         self.down = [_convolutions(in_channels, width)]
         self.pool = MaxPool2d(2)
         self.down += [_convolutions(a, b) for a, b in zip(widths, widths[1:])]
-        self.enlarge: list[Module] = []
-        self.up: list[Module] = []
+        self.enlarge: list[ConvTranspose2d] = []
+        self.up: list[Sequential] = []
         for b in reversed(widths[:-1]):
             self.enlarge.append(ConvTranspose2d(2 * b, b, 2, stride=2))
             self.up.append(_convolutions(2 * b, b))

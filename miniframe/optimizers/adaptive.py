@@ -23,7 +23,8 @@ class Adagrad(Optimizer):
         lr: learning rate, a number or a schedule.
         eps: keeps the division safe.
         initial_accumulator_value: s before the first step.
-        options: decay (PyTorch's lr_decay), weight_decay, clip_value, clip_norm, accumulate, maximize; see :class:`Optimizer`.
+        options: decay (PyTorch's lr_decay), weight_decay, clip_value, clip_norm, accumulate, maximize; see
+            :class:`Optimizer`.
 
     >>> from miniframe import Linear
     >>> Adagrad(Linear(2, 1), lr=0.1)

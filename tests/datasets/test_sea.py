@@ -29,7 +29,12 @@ def test_the_mask_says_where_the_animal_is():
 
 def test_neither_brightness_nor_size_tells_the_classes_apart():
     x, labels, masks = map(np.array, datasets.jellyfish(600, seed=0, masks=True))
-    for feature in (x.mean(axis=(1, 2, 3)), x.max(axis=(1, 2, 3)), x[..., 0].mean(axis=(1, 2)), masks.mean(axis=(1, 2))):
+    for feature in (
+        x.mean(axis=(1, 2, 3)),
+        x.max(axis=(1, 2, 3)),
+        x[..., 0].mean(axis=(1, 2)),
+        masks.mean(axis=(1, 2)),
+    ):
         cuts = np.quantile(feature, np.linspace(0.05, 0.95, 19))
         best = max(max(((feature > c) == labels).mean(), ((feature < c) == labels).mean()) for c in cuts)
         assert best < 0.75

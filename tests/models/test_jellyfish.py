@@ -21,7 +21,9 @@ def test_before_training_it_is_wrong_about_half_the_time():
 
 def test_the_proof_computes_8762_losses_and_says_so():
     model = models.jellyfish()
-    report = mf.check_gradients(model, normal(2, 8, 8, 3, seed=1), loss="bce_with_logits", target=np.array([[0.0], [1]]))
+    report = mf.check_gradients(
+        model, normal(2, 8, 8, 3, seed=1), loss="bce_with_logits", target=np.array([[0.0], [1]])
+    )
     assert report.passed, report
     assert "8,762 losses for 4,381 weights" in repr(report)
     assert "768 losses for 384 numbers of the input" in repr(report) and "all with this one model" in repr(report)

@@ -72,8 +72,8 @@ def test_every_picture_of_a_lesson_is_drawn_by_code():
 
 def test_the_overview_lists_every_lesson():
     overview = (ROOT / "tutorials" / "README.md").read_text()
-    assert re.findall(r"\((lesson_\w+\.md)\)", overview) == [path.name for path in LESSONS]
-    assert len(LESSONS) == 13
+    listed = re.findall(r"^\|.*\((lesson_\w+\.md)\)", overview, re.MULTILINE)  # in the order in which they are read
+    assert sorted(listed) == [path.name for path in LESSONS]
 
 
 @lessons

@@ -1,4 +1,4 @@
-"""The benchmark of the product of matrices: every device, every size, and right words about where one passes another."""
+"""The benchmark of the product of matrices: every device, every size, and right words about who is faster."""
 
 import importlib.util
 import re

@@ -89,7 +89,10 @@ def made_of(Answers):
                 ),
                 "f = tanh(x) + y": ("(self, 1 - t * t)", "(self, 1 - t)"),
                 "f = x * y": ("(self, other.data), (other, self.data)", "(self, self.data), (other, other.data)"),
-                "should give a Value": ("return self._of(self.data + other.data, (self, 1.0), (other, 1.0))", "return 1"),
+                "should give a Value": (
+                    "return self._of(self.data + other.data, (self, 1.0), (other, 1.0))",
+                    "return 1",
+                ),
             },
         ),
         "17.1": Answers(
@@ -146,7 +149,10 @@ def made_of(Answers):
         "22.1": Answers(
             LEVELS,
             {
-                "one too low": ("return 1 + max((level(source) for source in inputs[name] if source in inputs), default=0)", "return max((1 + level(source) for source in inputs[name] if source in inputs), default=0)"),
+                "one too low": (
+                    "return 1 + max((level(source) for source in inputs[name] if source in inputs), default=0)",
+                    "return max((1 + level(source) for source in inputs[name] if source in inputs), default=0)",
+                ),
                 "it belongs on": "return {name: 1 for name in inputs}",
                 "Expected levels for": "return {}",
                 "Return a dict": "return list(inputs)",
