@@ -99,7 +99,7 @@ class TensorBoard(Callback):
         """The gradient of every parameter that learns, of the first samples, leaving no trace."""
         if (batch := self._batch()) is None:
             return {}
-        with untouched(self.model, self.loss):
+        with untouched(self.model, self.loss), self.loss.not_looking():
             forward_backward(self.model.train(), self.loss, *batch)
             return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
 
