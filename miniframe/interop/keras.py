@@ -139,9 +139,7 @@ def _paired(ours: dict[str, Module], entries: list[Entry]) -> tuple[list[tuple[s
     """(name here, layer in the file) for what belongs together, and what is left over in the file."""
     pairs = [(name, entry) for entry in entries for name in ours if name in entry.names]
     if not pairs:
-        waiting = {
-            name: layer for name, layer in ours.items() if own_cells(layer) or isinstance(layer, mf.MultiHeadAttention)
-        }
+        waiting = dict(ours)
         for entry in sorted(entries, key=lambda entry: entry.number):
             name = next((name for name, layer in waiting.items() if entry.kind in _kinds(layer)), None)
             if name is not None:
