@@ -10,7 +10,7 @@ from miniframe import interop
 from miniframe.core.cells import put_values, values_of
 
 pytestmark = pytest.mark.slow
-SIZES = {"vit_b_16": 224, "inception_v3": 96, "googlenet": 96}  # of the images; 64 for all others
+SIZES = {"vit_b_16": 224, "shufflenet_v2_x1_0": 224, "googlenet": 96}  # of the images; 64 for all others
 NETWORKS = [
     "alexnet", "vgg11", "vgg16_bn", "resnet18", "resnet50", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2",
     "mobilenet_v3_small", "mobilenet_v3_large", "densenet121", "efficientnet_b0", "convnext_tiny", "vit_b_16",
