@@ -30,7 +30,7 @@ def gradients(check: Experiment) -> dict[str, np.ndarray]:
         import torch
     except ImportError:
         raise ImportError("not installed: pip install miniframe[torch]") from None
-    table = _table()
+    table = counterparts()
     assert check.loss is not None
     names = {id(p): name for name, p in check.module.named_parameters()}
     tensors = {id(p): _leaf(p.value) for p in check.module.parameters()}
@@ -113,7 +113,7 @@ def _elbo(layer: Any, own: dict[str, Any], p: Any, t: Any) -> Any:
     return value / len(p) if layer.reduction == "mean" else value
 
 
-def _table() -> dict[str, Function]:
+def counterparts() -> dict[str, Function]:
     """PyTorch's counterpart of each layer and loss, by class name."""
     import torch
     import torch.nn.functional as F

@@ -19,6 +19,7 @@ class Call:
         path: the layer's name in the model; parameters are ``p["path.weight"]``.
         taken: the gradients, of the whole script, that have their first share already.
         title: the call in words.
+        names: of the model's parameters and statistics, by their ids; what is shared has one name.
     """
 
     layer: Any
@@ -30,6 +31,7 @@ class Call:
     path: str
     taken: set[str]
     title: str
+    names: dict[int, str] = field(default_factory=dict)
     forward: list[str] = field(default_factory=list)
     backward: list[str] = field(default_factory=list)
 
@@ -39,7 +41,11 @@ class Call:
 
     def cell(self, name: str, book: str = "p") -> str:
         """How the code calls a parameter (in p) or its gradient (in g)."""
-        return f'{book}["{self.path}.{name}"]' if self.path else f'{book}["{name}"]'
+        cell = self.layer
+        for part in name.split("."):
+            cell = getattr(cell, part)
+        full = self.names.get(id(cell), f"{self.path}.{name}" if self.path else name)
+        return f'{book}["{full}"]'
 
     def own(self, name: str) -> str:
         """A name for something that backward needs again."""
@@ -60,3 +66,8 @@ class Call:
 def count_of(sizes: tuple[int, ...]) -> str:
     """How many numbers there are in a batch of samples of these sizes."""
     return " * ".join(["len(x)"] + ([str(math.prod(sizes))] if math.prod(sizes) != 1 else []))
+
+
+def floats(library: str) -> str:
+    """What asks NumPy for single precision, which the others have anyway."""
+    return ", dtype=np.float32" if library == "numpy" else ""

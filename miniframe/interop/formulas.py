@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .. import layers as mf
 from ..core.module import Module
 from ..layers.arithmetic import Add, Multiply
-from . import code_images
+from . import code_images, code_sequences
 from .code_call import Call, count_of
 
 
@@ -82,6 +82,8 @@ def _layer_norm(call: Call) -> None:
 
 
 def _dropout(call: Call) -> None:
+    if call.layer.p == 0:
+        return _elementwise("{x}", "{dy}")(call)
     keep, p, mask = 1 - call.layer.p, call.layer.p, call.own("mask")
     draw = {"numpy": "np.random.random", "torch": "torch.rand", "mlx": "mx.random.uniform"}[call.library]
     shape = f"shape={call.x[0]}.shape" if call.library == "mlx" else f"{call.x[0]}.shape"
@@ -144,6 +146,12 @@ FORMULAS: dict[type[Module], Callable[[Call], None]] = {
     Multiply: _multiply,
     mf.Concatenate: _concatenate,
     mf.Softmax: _softmax,
+    mf.Embedding: code_sequences.embedding,
+    mf.PositionEmbedding: code_sequences.positions,
+    mf.SplitHeads: code_sequences.split_heads,
+    mf.MergeHeads: code_sequences.merge_heads,
+    mf.ScaledDotProductAttention: code_sequences.attention,
+    mf.GELU: code_sequences.gelu,
     mf.Identity: _elementwise("{x}", "{dy}"),
     mf.Tanh: _elementwise("{xp}.tanh({x})", "{dy} * (1 - {y} * {y})"),
     mf.Sigmoid: _elementwise("1 / (1 + {xp}.exp(-{x}))", "{dy} * {y} * (1 - {y})"),

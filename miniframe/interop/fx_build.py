@@ -123,6 +123,9 @@ class GraphBuilder(Builder):
         alone = isinstance(outputs, Value)
         self.orders = [value.order for value in finished]
         graph = Graph([value.node for value in self.inputs], [value.node for value in finished])
+        graph.torch_shapes = tuple(  # type: ignore[attr-defined]  # one that the inputs may have, for the way back
+            tuple(value.seen.shape[axis] for axis in value.order) for value in self.inputs
+        )
         graph.single_input, graph.single_output = len(self.inputs) == 1, alone
         graph.torch_columns = True  # type: ignore[attr-defined]  # of Linear layers: in PyTorch's order (see layouts.py)
         return graph

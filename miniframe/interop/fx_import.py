@@ -23,6 +23,8 @@ from .fx_trace import Trace, calls_of, made_up, traced
 from .layouts import from_torch_layout, numpy_arrays
 from .sequences import unpacked
 
+USUAL = (224, 224)  # what most networks for images are made for
+
 
 def graph_from_torch(module: Any, example: Any = None) -> Graph:
     """The Graph of a module; see ``from_torch``.
@@ -50,12 +52,18 @@ def _as_tensors(example: Any) -> tuple[Any, ...]:
 
 def _on_something(module: Any, calls: Any) -> Trace:
     """A trace on an example that is made up."""
-    reason = "nothing in it tells what its inputs are like"
+    reason, found = "nothing in it tells what its inputs are like", None
     for examples in made_up(module):
         try:
-            return traced(module, calls, examples)
+            trace = traced(module, calls, examples)
         except ValueError as error:
             reason = str(error).removeprefix("from_torch: ")
+            continue
+        if not trace.sized or tuple(examples[0].shape[2:]) == USUAL:
+            return trace
+        found = found or trace  # takes images of one size only: that of most networks, if it may
+    if found is not None:
+        return found
     raise ValueError(f"from_torch: give an example, from_torch(module, example=x): {reason}")
 
 

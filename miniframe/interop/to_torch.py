@@ -11,7 +11,9 @@ import numpy as np
 from ..core.cells import Buffer
 from ..core.module import Module
 from ..core.sequential import Sequential
+from ..graph.graph import Graph
 from ..layers import BatchNorm, Checkpointed
+from .graph_to_torch import graph_to_torch
 from .layouts import as_numpy, layers_with_channels, own_cells, to_torch_layout, warn_of_colours
 from .over_time import check_time_axis
 from .pairs import layer_to_torch
@@ -22,10 +24,11 @@ def to_torch(model: Module, channels: int | None = None) -> Any:
     """The same model in PyTorch, with the same weights: a ``torch.nn.Module`` for images (N, C, H, W).
 
     A module of your own that only composes layers in ``forward``, with nothing but calls and operators, becomes a
-    PyTorch module that runs the same ``forward``.
+    PyTorch module that runs the same ``forward``. A Graph becomes a module that makes the same calls, with layers under
+    the same names.
 
     Args:
-        model: a layer, a Sequential of them, or a module that composes others.
+        model: a layer, a Sequential of them, a Graph, or a module that composes others.
         channels: of the input images, needed only where they reach a Flatten before any layer that knows them. Left
             out, they are taken for 1, with a warning where the images may have colours.
 
@@ -44,6 +47,10 @@ def to_torch(model: Module, channels: int | None = None) -> Any:
         import torch
     except ImportError as error:
         raise ImportError("to_torch needs PyTorch: pip install miniframe[torch]") from error
+    if isinstance(model, Graph):
+        module = graph_to_torch(model, torch)
+        module = module.to(_dtype(model, torch)) if list(model.parameters()) else module
+        return module.train(model.training)
     check_time_axis(model, "to_torch")
     context = list(layers_with_channels(model, channels))
     images = {id(layer): seen.image for _, layer, seen in context}

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from catalogue import CASES, spread
 from harness import close, normal
+from torch_nets import NETS
 
 import miniframe as mf
 from miniframe.core.arrays import as_tuple
@@ -17,7 +18,7 @@ from miniframe.interop.onnx_layers import OPERATORS
 
 LAYERS = [name for name, case in CASES.items() if not isinstance(case.make(), mf.Loss)]
 FIXED = {  # of which every input has a shape of its own, or whose first axis is not that of a batch
-    "MatMul", "ReshapeTo", "Sum", "Transpose",
+    "MatMul", "ReshapeTo", "Sum", "Transpose", "ForEachSample",
 }  # fmt: skip
 
 
@@ -197,3 +198,12 @@ def test_padding_in_recurrent_layers_is_refused_because_onnx_knows_it_at_the_end
     layer = getattr(mf, kind)(2, 3)
     with pytest.raises(ValueError, match=rf"ONNX has no operator for {kind}\(2 -> 3\) \(with a mask\)"):
         layer.export(tmp_path / "model.onnx", (mx.zeros((2, 4, 2)), mx.ones((2, 4), dtype=mx.bool_)))
+
+
+@pytest.mark.parametrize("name", ["ViT", "Inverted", "Fire", "ConvNeXt", "Shuffled"])
+def test_a_model_that_came_from_pytorch_goes_on_to_onnx(name, tmp_path):
+    model = mf.interop.from_torch(NETS[name](), np.zeros((2, 3, 12, 12), np.float32)).eval()
+    x = mx.array(normal(3, 12, 12, 3).astype(np.float32))
+    model.export(tmp_path / "model.onnx", x)
+    for count in (3, 1):
+        same(tmp_path / "model.onnx", model, x[:count])

@@ -7,59 +7,12 @@ import torch
 import torch.nn.functional as F
 from harness import close, normal
 from torch import nn
-from torch_nets import NETS
+from torch_nets import NETS, here, same, settled
 
 import miniframe as mf
 from miniframe import interop
-from miniframe.core.arrays import as_tuple
-from miniframe.interop.layouts import from_torch_layout
 
 torch.set_num_threads(1)
-
-
-def here(tensor, image=None):
-    """PyTorch's numbers with the channels of images last."""
-    array = tensor.detach().numpy()
-    return np.moveaxis(array, 1, -1) if (array.ndim == 4 if image is None else image) else array
-
-
-def settled(module):
-    """Weights and statistics that are not equal by being 0 or 1."""
-    generator = torch.Generator().manual_seed(0)
-    for norm in module.modules():
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
-            norm.running_mean.normal_(generator=generator)
-            norm.running_var.uniform_(0.5, 2, generator=generator)
-            norm.weight.data.uniform_(0.5, 1.5, generator=generator)
-    return module
-
-
-def same(model, module, *tensors, tolerance=1e-5, images=None):
-    """Outputs, and the gradients of every input and every parameter, agree element by element."""
-    arrays = [mx.array(np.ascontiguousarray(here(x))) for x in tensors]
-    tensors = [x.clone().requires_grad_() if x.is_floating_point() else x for x in tensors]
-    found, expected = model(*arrays), as_tuple(module(*tensors))
-    upstream = [torch.tensor(np.float32(normal(*y.shape, seed=k))) for k, y in enumerate(expected)]
-    for a, b in zip(as_tuple(found), expected, strict=True):
-        close(a, here(b, images), tolerance)
-    model.zero_grad()
-    grads = tuple(mx.array(np.array(here(g, images))) for g in upstream)
-    received = as_tuple(model.backward(grads if isinstance(found, tuple) else grads[0]))
-    module.zero_grad()
-    torch.autograd.backward(expected, upstream)
-    for a, x in zip(received, tensors, strict=True):
-        if x.is_floating_point():
-            close(a, here(x.grad), 10 * tolerance)
-    theirs = dict(module.named_parameters(remove_duplicate=False))
-    owners = dict(model.named_modules())
-    theirs = {name: p for name, p in theirs.items() if p.grad is not None}
-    largest = max((p.grad.abs().max().item() for p in theirs.values()), default=0)
-    for name, p in model.named_parameters():
-        source = name if name in theirs else name.removesuffix(".weight")
-        if source in theirs:
-            grad = from_torch_layout(owners.get(name.rpartition(".")[0]), theirs[source].grad.numpy(), 1)
-            off = np.abs(np.array(p.grad) - grad.reshape(p.shape)).max()
-            assert off <= 20 * tolerance * max(np.abs(grad).max(), largest / 30), name
 
 
 # -------------------------------------------------------------------- whole networks
