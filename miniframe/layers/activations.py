@@ -9,6 +9,7 @@ import math
 
 import mlx.core as mx
 
+from ..backend.exponential import exp, normal
 from ..core.checks import real
 from ..core.expression import method
 from ..core.module import Module
@@ -190,13 +191,13 @@ class GELU(Module):
     samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
-        phi = (1 + mx.erf(x / math.sqrt(2))) / 2
+        phi = normal(x)
         self.saved = x, phi
         return x * phi
 
     def backward(self, grad_output: mx.array) -> mx.array:
         x, phi = self.saved
-        density = mx.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        density = exp(-x * x / 2) / math.sqrt(2 * math.pi)
         return grad_output * (phi + x * density)
 
 
