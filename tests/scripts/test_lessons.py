@@ -73,7 +73,7 @@ def test_every_picture_of_a_lesson_is_drawn_by_code():
 def test_the_overview_lists_every_lesson():
     overview = (ROOT / "tutorials" / "README.md").read_text()
     assert re.findall(r"\((lesson_\w+\.md)\)", overview) == [path.name for path in LESSONS]
-    assert len(LESSONS) == 13
+    assert len(LESSONS) == 16
 
 
 @lessons
