@@ -6,6 +6,9 @@ A training step of the GPT that ``make gpt`` trains, attention forwards and back
 64 time steps, the memory that a step of the GPT needs, and what the memory of keys and values saves while a GPT writes.
 Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster, or needs less. Both environment
 variables that make OpenBLAS choose other kernels than its own choice are taken away.
+
+On a machine that is busy with other things the clock says little. ``--one-core`` gives both a single thread and counts
+the processor time that they use.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+ONE_CORE = "--one-core" in sys.argv
+if ONE_CORE:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # OpenBLAS looks at them when it is loaded
     os.environ.pop(variable, None)
 
@@ -34,6 +40,7 @@ from miniframe.training.cores import choose  # noqa: E402
 
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 96, 64, 96, 4, 4, 32
 STEPS = 3  # in a turn
+clock = time.process_time if ONE_CORE else time.perf_counter
 Run = Callable[[], object]
 
 
@@ -114,10 +121,10 @@ def take_turns(runs: dict[str, Run], rounds: int, steps: int = 1) -> dict[str, f
         for name in list(runs) if turn % 2 else list(reversed(runs)):
             time.sleep(0.01)  # the other's threads go to sleep
             runs[name]()
-            start = time.perf_counter()
+            start = clock()
             runs[name]()
             if turn:  # the first round warms up
-                times[name].append((time.perf_counter() - start) * 1e3 / steps)
+                times[name].append((clock() - start) * 1e3 / steps)
     medians = {name: statistics.median(values) for name, values in times.items()}
     first, second = medians.values()
     return {**medians, "ratio": first / second}
@@ -256,7 +263,7 @@ def main(rounds: int, only: str | None) -> None:
             print(f"{name:<44} {first:9.2f} {second:9.2f} {ratio:7.2f}", flush=True)
     if only is None:
         machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
-        path = Path(__file__).parent / "results" / "sequences.json"
+        path = Path(__file__).parent / "results" / ("sequences_one_core.json" if ONE_CORE else "sequences.json")
         path.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
         print(f"wrote {path}")
 
@@ -266,7 +273,10 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", help="part of a comparison's name: gpt, attention, lstm, memory, writing")
     parser.add_argument("--peak", choices=("miniframe", "torch"), help=argparse.SUPPRESS)
+    parser.add_argument("--one-core", action="store_true", help="one thread, and processor time instead of the clock")
     options = parser.parse_args()
+    if ONE_CORE:
+        torch.set_num_threads(1)
     mx.set_default_device(mx.cpu)
     if options.peak:
         print(peak(options.peak))

@@ -9,6 +9,7 @@ import math
 
 import mlx.core as mx
 
+from ..backend.exponential import exp, normal
 from ..core.checks import real
 from ..core.expression import method
 from ..core.module import Module
@@ -206,7 +207,7 @@ class GELU(Module):
         if self.approximate == "tanh":
             phi = (1 + mx.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
         else:
-            phi = (1 + mx.erf(x / math.sqrt(2))) / 2
+            phi = normal(x)
         self.saved = x, phi
         return x * phi
 
@@ -215,7 +216,7 @@ class GELU(Module):
         if self.approximate == "tanh":
             density = 2 * phi * (1 - phi) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
         else:
-            density = mx.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+            density = exp(-x * x / 2) / math.sqrt(2 * math.pi)
         return grad_output * (phi + x * density)
 
 

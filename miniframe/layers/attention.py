@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..backend.exponential import softmax
 from ..core import random
 from ..core.module import Module
 from .arithmetic import unbroadcast
@@ -86,9 +87,9 @@ class ScaledDotProductAttention(Module):
             scores = scores + self.checked_bias(bias, scores)
         allowed = self.allowed(scores, mask)
         if allowed is None:
-            weights = mx.softmax(scores, axis=-1)
+            weights = softmax(scores)
         else:  # a query that sees nothing has equal weights after the softmax, and none after the second line
-            weights = mx.softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min), axis=-1)
+            weights = softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min))
             weights = mx.where(allowed, weights, 0)
         kept = None
         if self.training and self.dropout > 0:
