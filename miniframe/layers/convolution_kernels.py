@@ -54,6 +54,11 @@ def transformable() -> Iterator[None]:
         _transformable.on = before
 
 
+def transforming() -> bool:
+    """Whether this thread is inside of ``transformable``."""
+    return _transformable.on
+
+
 def windows_as_rows(x: mx.array, window: Window) -> mx.array:
     """(N, H, W, C) -> (N, OH, OW, KH KW C): the pixels under each window, copied side by side."""
     if _transformable.on:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import miniframe as mf
-from miniframe.insight.profile import REST, Profile
+from miniframe.insight.stopwatch import REST, Profile
 from miniframe.training.step import Step
 
 X = mx.array(np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32))
