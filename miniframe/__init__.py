@@ -30,6 +30,7 @@ from .insight.backward_steps import backward_steps
 from .insight.flight_recorder import FlightRecorder, RecorderWarning
 from .insight.jacobian import jacobian, per_sample_gradients
 from .insight.jacobian_route import jacobian_route
+from .insight.profile import profile
 from .insight.trace import trace
 from .interop.code import to_code
 from .layers import (
@@ -153,7 +154,7 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "FlightRecorder", "RecorderWarning", "DistributedError",
     # proof and insight
     "check_gradients", "compare_gradients", "to_code", "trace", "backward_steps", "jacobian", "jacobian_route",
-    "per_sample_gradients", "draw", "draw_steps",
+    "per_sample_gradients", "draw", "draw_steps", "profile",
     # files
     "load", "register",
     # a module for each of these

@@ -1,4 +1,4 @@
-"""The command line: ``miniframe new``, ``run``, ``demo``, ``lab``, ``info``, ``bench``, and those of the exercises."""
+"""The command line: ``miniframe new``, ``run``, ``profile``, ``demo``, ``lab``, ``info``, ``bench``, exercises."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a script with a faster allocator: small models train faster on Linux")
     run.add_argument("script", nargs=argparse.REMAINDER, metavar="script.py ...", help="the file and its arguments")
     run.set_defaults(run=_run)
+
+    profile = commands.add_parser("profile", help="run a script and say where the time of its trainings goes")
+    profile.add_argument("script", nargs=argparse.REMAINDER, metavar="script.py ...", help="the file and its arguments")
+    profile.set_defaults(run=_profile)
 
     demo = commands.add_parser("demo", help="train the disk model, report its errors, write figures")
     demo.add_argument("--points", type=int, default=10_000, help="training points (default 10000)")
@@ -105,6 +109,12 @@ def _run(options: argparse.Namespace) -> None:
     from .backend.allocator import start
 
     start(options.script)
+
+
+def _profile(options: argparse.Namespace) -> None:
+    from .insight.profile import profile_script
+
+    profile_script(options.script)
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from ..core.cells import EMPTY, put_values, values_of
 from ..core.module import Module
 from ..core.node import Node
 from ..core.tape import no_grad, this_thread
+from .convolution_kernels import transforming
 
 
 class Checkpointed(Module):
@@ -116,19 +117,12 @@ def after(arrays: list[mx.array], reason: Sequence[mx.array]) -> list[mx.array]:
     """The same arrays, but not before ``reason`` is computed.
 
     Otherwise a compiled step would see that the second forward computes what the first one did, and keep that.
+    ``mx.vmap`` cannot carry this; where it is used, nobody saves memory.
     """
-    found: list[mx.array] = _after(arrays, list(reason))
-    return found
-
-
-@mx.custom_function
-def _after(arrays: list[mx.array], reason: list[mx.array]) -> list[mx.array]:
-    return mx.depends(arrays, reason)  # type: ignore[no-any-return]
-
-
-@_after.vmap
-def _after_vmap(primals: Any, axes: Any) -> Any:  # MLX has no vmap for it; there, nobody saves memory
-    return primals[0], axes[0]
+    if transforming():
+        return arrays
+    found: Any = mx.depends(arrays, list(reason))
+    return list(found)
 
 
 def checkpointed(layer: Module) -> Checkpointed:
