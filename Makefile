@@ -14,7 +14,7 @@ SEED := $(or $(SEED),$(shell date +%s))
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
 	@echo "go on: $(BIN)/miniframe shows all commands; $(BIN)/miniframe new project.py writes a script to start from"
-	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell"
+	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell; make course opens the lessons"
 
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
