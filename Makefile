@@ -14,7 +14,7 @@ SEED := $(or $(SEED),$(shell date +%s))
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
 	@echo "go on: $(BIN)/miniframe shows all commands; $(BIN)/miniframe new project.py writes a script to start from"
-	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell"
+	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell; make course opens the lessons"
 
 # a network that learns, live in the browser: Ctrl-C ends it
 lab: $(VENV)/.lab

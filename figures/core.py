@@ -82,7 +82,7 @@ def torch_scores(model: torch.nn.Module, points: np.ndarray) -> np.ndarray:
 
 def disk_figure(scores: dict[str, Callable], errors: dict[str, list[float]]) -> Figure:
     """Where each model draws its border, on the points and the true circle; and its errors after every epoch."""
-    figure, ((plane, curves),) = canvas.sheet(1, 2, (9.6, 4.3))
+    figure, ((plane, curves),) = canvas.sheet(1, 2, (11.2, 4.2))
     x, labels = map(np.array, mf.datasets.disk(2000, seed=SEED))
     for label, (name, marker) in enumerate([("outside", "o"), ("inside", "s")]):
         plane.scatter(*x[labels == label].T, s=6, marker=marker, color=canvas.COLOURS[label], alpha=0.45, label=name)
@@ -97,7 +97,7 @@ def disk_figure(scores: dict[str, Callable], errors: dict[str, list[float]]) -> 
         plane.plot([], [], color=colour, linestyle=style, lw=1.6, label=f"{name}'s border")
         curves.plot(range(1, EPOCHS + 1), errors[name], color=colour, linestyle=style, lw=1.8, label=name)
     plane.set(xlabel="x₁", ylabel="x₂", aspect="equal")
-    plane.legend(loc="center", fontsize=8, framealpha=0.95)
+    plane.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, markerscale=2.5, frameon=False)
     curves.set(xlabel="epoch", ylabel="test errors (%)")
     canvas.logarithmic(curves)
     curves.legend(fontsize=9)
