@@ -9,12 +9,16 @@ BACKEND ?= cpu
 FUZZ_MINUTES ?= 60
 SEED := $(or $(SEED),$(shell date +%s))
 
-.PHONY: demo test test-gpu fuzz gpt lint bench figures notebooks docs clean
+.PHONY: demo lab test test-gpu fuzz gpt bench figures notebooks course slides docs clean
 
 demo: $(VENV)/.figures
 	$(BIN)/miniframe demo
 	@echo "go on: $(BIN)/miniframe shows all commands; $(BIN)/miniframe new project.py writes a script to start from"
 	@echo "       . $(BIN)/activate makes it plain miniframe and python in this shell"
+
+# a network that learns, live in the browser: Ctrl-C ends it
+lab: $(VENV)/.lab
+	$(BIN)/miniframe lab
 
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -47,8 +51,17 @@ figures: $(VENV)/.dev
 
 notebooks: $(VENV)/.notebooks
 	$(BIN)/python tutorials/make_notebooks.py
-	@echo "go on: open notebooks/ in an editor with the kernel $(BIN)/python, or"
-	@echo "       $(PIP) notebook && $(BIN)/python -m notebook notebooks"
+	@echo "go on: make course opens them in a browser"
+
+# the lessons as notebooks, opened in a browser; those that are there already keep what was written in them
+course: $(VENV)/.course
+	$(BIN)/python tutorials/make_notebooks.py --keep --no-run
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+
+# the lessons as slides, with notes for the speaker
+slides: $(VENV)/.slides
+	$(BIN)/python docs/slides.py
+	@echo "go on: open slides/index.html"
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/build.py

@@ -14,6 +14,7 @@ import time
 import mlx.core as mx
 
 import miniframe as mf
+from miniframe.bench.sides import side
 from miniframe.training.step import Step
 
 STEPS = 5  # in a turn
@@ -71,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=100)
     turns = parser.parse_args().turns
+    print(f"all computed on {side('mlx')}")
     print(f"{'network':<31}{'step':<10}{'Sequential':>12}{'Graph':>20}{'custom module':>22}")
     for width, batch in ((25, 100), (256, 256)):
         for compile in (True, False):

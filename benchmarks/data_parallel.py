@@ -27,6 +27,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
+from miniframe.bench.sides import side
 
 RESULTS = Path(__file__).parent / "results" / "data_parallel.json"
 BATCH, STEPS, EPOCHS = 1024, 4, 10
@@ -109,7 +110,9 @@ def main(repeats: int) -> None:
             found.append(start(int(name[0]), launcher="launch" in name))
             words = ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in found[-1].items())
             print(f"turn {turn + 1}, ranks {name}: {words} per step", flush=True)
-    result: dict[str, object] = {"batch": BATCH, "starts": starts}
+    computed_on = f"{side('mlx')}; one BLAS thread for each rank"
+    print(f"computed on {computed_on}")
+    result: dict[str, object] = {"batch": BATCH, "computed on": computed_on, "starts": starts}
     best = {name: {kind: min(one[kind] for one in found) for kind in found[0]} for name, found in starts.items()}
     for name in ("2", "2 by mlx.launch"):
         for kind in ("wall", "processor"):

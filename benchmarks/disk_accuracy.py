@@ -14,6 +14,7 @@ import numpy as np
 
 import miniframe as mf
 from miniframe import demo
+from miniframe.bench.sides import side
 
 RESULTS = Path(__file__).parent / "results" / "disk_accuracy.json"
 
@@ -52,6 +53,8 @@ def main() -> None:
         errors = [round(100 * test_error(build, points, epochs, seed), 2) for seed in range(options.seeds)]
         results[name] = {"test errors in %": errors, "median": round(float(np.median(errors)), 3), "epochs": epochs}
         print(f"{name}: median {results[name]['median']:.2f}% of {errors}", flush=True)
+    results["computed on"] = side("mlx")
+    print(f"computed on {results['computed on']}")
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -17,6 +17,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
+from miniframe.bench.sides import side
 
 RESULTS = Path(__file__).parent / "results" / "mnist.json"
 SHARED = Path(__file__).parents[1].parent / "shared" / "data" / "mnist"
@@ -63,6 +64,8 @@ def main() -> None:
     print("not the official split: 8,000 of the 10,000 test images to learn from, the other 2,000 to test on")
     print(f"{100 * accuracy:.2f}% of 2,000 right after {seconds:.0f} s of training")
     results = {"split": "8,000 / 2,000 of the 10,000 official test images", "accuracy": accuracy, "seconds": seconds}
+    results["computed on"] = side("mlx")
+    print(f"computed on {results['computed on']}")
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 

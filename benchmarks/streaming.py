@@ -20,6 +20,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
+from miniframe.bench.sides import side
 
 FEATURES, CLASSES, BATCH = 784, 10, 256
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
@@ -127,6 +128,7 @@ def main() -> None:
         if sys.platform.startswith("linux"):
             command = [sys.executable, __file__, "--file", str(path), "--allowed", str(arguments.allowed)]
             results["memory"] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    results["computed on"] = side("mlx")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))

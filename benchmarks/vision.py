@@ -30,6 +30,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import miniframe as mf  # noqa: E402
+from miniframe.bench.sides import side  # noqa: E402
 from miniframe.models.vgg import VGG16 as STAGES  # noqa: E402
 from miniframe.training.cores import choose  # noqa: E402
 
@@ -210,10 +211,15 @@ if __name__ == "__main__":
     if options.one_core:
         torch.set_num_threads(1)
     mx.set_default_device(mx.cpu)
+    computed_on = {"miniframe": side("mlx"), "torch": side("torch")}
+    for name, words in computed_on.items():
+        print(f"{name} computes on {words}")
     results = run(options.rounds, options.only)
     if options.only is None:
         machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
         path = Path(__file__).parent / "results" / ("vision_one_core.json" if ONE_CORE else "vision.json")
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"machine": machine, "milliseconds": results}, indent=1) + "\n")
+        path.write_text(
+            json.dumps({"machine": machine, "computed on": computed_on, "milliseconds": results}, indent=1) + "\n"
+        )
         print(f"wrote {path}")

@@ -1,184 +1,167 @@
-"""Builds the site: README, lessons, these pages and the docstrings, into site/. ``make docs`` runs it.
+"""Builds the site: home, lessons, these pages and the reference, into site/. ``make docs`` runs it.
 
-The pages are copied to build/site, where formulas become MathML, which browsers draw by themselves, and each module of
-the package gets a page with its documentation and source. mkdocs-material does the rest; nothing is fetched when the
-site is read, except Mermaid for the one diagram of lesson 3.
+The pages are copied to build/site, where formulas become MathML, diagrams and pictures get a version for the dark page,
+and every public name gets a page. mkdocs-material does the rest; nothing is fetched when the site is read, not even
+from a disk. The parts are in website/.
 """
 
-import importlib
-import inspect
-import pkgutil
+import logging
+import os
 import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
-from latex2mathml.converter import convert
+from website import crosslinks, diagrams, formulas, pictures, reference, replays, search, sources
 
-import miniframe
-
-ROOT = Path(__file__).parents[1]
-PAGES = ROOT / "build" / "site"
-CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL)
-FENCE = "mermaid-fence"  # stands for a Python name, which only mkdocs' own YAML can write
-SECTIONS = [  # folders of the package, floor by floor, as a user meets them
-    "core", "layers", "losses", "optimizers", "data", "graph", "training", "checking", "insight", "explain", "saving",
-    "drawing", "models", "datasets", "interop", "plots", "testing", "backend",
-]  # fmt: skip
-
-
-def mathml(match: re.Match) -> str:
-    """One formula, on a line of its own or within one."""
-    block, inline = match.groups()
-    words = convert((block or inline).strip(), display="block" if block else "inline")
-    words = re.sub(r"\s*\n\s*", " ", words)
-    # bare <math> would be a paragraph of its own wherever it begins a line, and too wide for a narrow screen
-    return f'<div class="formula">{words}</div>' if block else f"<span>{words}</span>"
-
-
-def with_formulas(text: str) -> str:
-    """The page with its formulas as MathML; code stays as it is."""
-    parts, start = [], 0
-    for code in CODE.finditer(text):
-        parts += [FORMULA.sub(mathml, text[start : code.start()]), code[0]]
-        start = code.end()
-    return "".join([*parts, FORMULA.sub(mathml, text[start:])])
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PAGES, SITE = ROOT / "build" / "site", ROOT / "site"
+ASSETS = HERE / "website" / "assets"
 
 
 def title_of(path: Path) -> str:
     return next(line[2:] for line in path.read_text().splitlines() if line.startswith("# "))
 
 
+def lessons() -> list[Path]:
+    return sorted((ROOT / "tutorials").glob("lesson_*.md"))
+
+
 def copy_pages() -> None:
-    """README, changelog, lessons and docs, with the pictures that they show."""
+    """Home, README, changelog, lessons and docs, and all pictures."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    PAGES.mkdir(parents=True)
-    pages = [
-        ROOT / "README.md",
-        ROOT / "CHANGELOG.md",
-        ROOT / "CONTRIBUTING.md",
-        *(ROOT / "tutorials").glob("*.md"),
-        *(ROOT / "docs").glob("*.md"),
-    ]
-    for path in pages:
-        target = PAGES / path.relative_to(ROOT)
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(with_formulas(path.read_text()))
-    pictures = [path for path in (ROOT / "figures").iterdir() if path.suffix in (".png", ".gif", ".svg")]
-    (PAGES / "figures").mkdir()
-    for path in pictures:
-        shutil.copy(path, PAGES / "figures")
-    shutil.copy(ROOT / "LICENSE", PAGES / "LICENSE")
-    style = """.md-grid { max-width: 84rem; } /* room for lines of 120 characters */
-.formula { overflow: auto hidden; padding: 0.5em 0; }
-"""
-    (PAGES / "wide.css").write_text(style)
+    pictures.copy_all(ROOT / "figures", PAGES / "figures")
+    tops = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+    for path in [*tops, *(ROOT / "tutorials").glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        name = path.relative_to(ROOT)
+        write_page(Path("about.md") if name == Path("README.md") else name, path.read_text())
+    write_page(Path("index.md"), home())
+    for name in ("LICENSE", "tutorials/scripts"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, PAGES / name)
+    shutil.copytree(ASSETS, PAGES / "assets", dirs_exist_ok=True)
+    replays.write_all(PAGES / "replays")
+    sources.write_all(PAGES / "source")
 
 
-def reference() -> list[dict[str, list]]:
-    """A page for each module, by floors, as mkdocs' navigation wants them; first those that a user calls."""
-    (PAGES / "reference").mkdir()
-    first = called_by_users()
-    sections = []
-    for folder in SECTIONS:
-        package = f"miniframe.{folder}"
-        files = pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}.")
-        found = [file.name for file in files]
-        known = [name for name in first if name in found]
-        inside = [page(name) for name in found if name not in known]
-        pages = [{"overview": page(package)[folder]}, *map(page, known)]
-        pages += [{"inside": inside}] if inside else []
-        sections.append({"The core" if folder == "core" else folder.capitalize(): pages})
-    return sections
+def home() -> str:
+    """The first page, with the table of lessons and the address to clone from."""
+    table = re.search(r"^\| \|.*?(?=\n\n)", (ROOT / "tutorials" / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert table, "tutorials/README.md has no table of lessons"
+    overview = table[0].replace("](lesson_", "](tutorials/lesson_")
+    text = (HERE / "website" / "home.md").read_text()
+    folder = repository().split("/")[-1]
+    clone = f"git clone https://github.com/{repository()}.git && cd {folder}\n" if folder else ""
+    for name, value in {"clone": clone, "lessons": spelled(len(lessons())), "overview": overview}.items():
+        text = text.replace("{" + name + "}", value)
+    return text
 
 
-def page(module: str) -> dict[str, str]:
-    """Writes the page of a module; its entry in the navigation."""
-    name = module.removeprefix("miniframe.")
-    (PAGES / "reference" / f"{name}.md").write_text(f"# {name}\n\n{taught_words(module)}::: {module}\n")
-    return {name.split(".")[-1]: f"reference/{name}.md"}
+def spelled(number: int) -> str:
+    words = "Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen Eighteen Nineteen Twenty".split()
+    return words[number - 10] if 10 <= number <= 20 else str(number)
 
 
-def called_by_users() -> list[str]:
-    """The modules behind what ``dir(mf)`` shows, and behind the verbs of models, in that order."""
-    things = [getattr(miniframe, name) for name in miniframe.__all__]
-    for package in [thing for thing in things if inspect.ismodule(thing) and hasattr(thing, "__path__")]:
-        things += [thing for thing in vars(package).values() if not inspect.ismodule(thing)]
-    homes = [thing.__name__ if inspect.ismodule(thing) else getattr(thing, "__module__", "") for thing in things]
-    verbs = [home for thing in things if inspect.isclass(thing) for home in taught(thing).values()]
-    return list(dict.fromkeys([homes[0], *taught(miniframe.Module).values(), *homes, *verbs]))
+def repository() -> str:
+    """owner/name on GitHub, where a workflow builds the site there; else nothing."""
+    return os.environ.get("GITHUB_REPOSITORY", "")
 
 
-def taught(cls: type) -> dict[str, str]:
-    """From the name of every method that a class has learned from above to the module where it stands."""
-    found = {}
-    for name, member in vars(cls).items():
-        if inspect.isfunction(member) and not name.startswith("_"):
-            layer = inspect.getclosurevars(member).nonlocals.get("layer", member)  # Node.exp stands where Exp does
-            if layer.__module__ != cls.__module__:
-                found[name] = layer.__module__
-    return found
+def write_page(name: Path, text: str) -> None:
+    """One page into build/site, made ready for mkdocs."""
+    target = PAGES / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    up = "../" * (len(name.parts) - 1)
+    text = diagrams.FENCE.sub(lambda fence: f"![A graph]({up}figures/{drawn(fence[1])})", text)
+    if name.parts[0] != "tutorials":  # which has a README of its own
+        text = re.sub(r"\]\(((?:\.\./)?)README\.md", r"](\1about.md", text)
+    text = text.replace(replays.MARK, replays.frames("../replays"))
+    text = crosslinks.with_links(text, up)
+    text = crosslinks.with_linked_rows(text, up) if name.name == "layers.md" else text
+    text = pictures.with_pictures(text, target.parent)
+    target.write_text(formulas.with_formulas(text))
 
 
-def taught_words(module: str) -> str:
-    """Where to find what the classes of a module have learned from above, a line for each class."""
-    lines = []
-    for name, cls in inspect.getmembers(importlib.import_module(module), inspect.isclass):
-        if cls.__module__ == module and taught(cls):
-            links = [f"[{verb}]({home.removeprefix('miniframe.')}.md)" for verb, home in taught(cls).items()]
-            lines.append(f"`{name}` also has, on pages of their own: {', '.join(links)}.\n\n")
-    return "".join(lines)
+def drawn(mermaid: str) -> str:
+    """Draws a diagram, for light and dark; the name of its file."""
+    path = PAGES / "figures" / f"diagram_{sha256(mermaid.encode()).hexdigest()[:8]}.svg"
+    path.write_text(diagrams.svg(mermaid))
+    pictures.darken(path)
+    return path.name
 
 
-def settings() -> dict:
-    """What mkdocs reads."""
-    lessons = [{title_of(p): f"tutorials/{p.name}"} for p in sorted((ROOT / "tutorials").glob("lesson_*.md"))]
-    more = [{title_of(p): f"tutorials/{p.name}"} for p in sorted((ROOT / "tutorials").glob("[!lR]*.md"))]
-    pages = [{title_of(p): f"docs/{p.name}"} for p in sorted((ROOT / "docs").glob("*.md"))]
+def write_font() -> None:
+    """The font for formulas, with the characters that the pages have in them."""
+    found = set()
+    for page in PAGES.rglob("*.md"):
+        found.update("".join(re.findall(r"<math.*?</math>", page.read_text(), re.DOTALL)))
+    (PAGES / "assets" / "math.woff2").write_bytes(formulas.math_font("".join(sorted(found))))
+
+
+def settings(menu: list[dict[str, list]]) -> dict:
+    """What mkdocs reads; ``menu`` is that of the reference."""
+    taught = [{title_of(path): f"tutorials/{path.name}"} for path in lessons()]
+    more = [{title_of(path): f"tutorials/{path.name}"} for path in sorted((ROOT / "tutorials").glob("[!lR]*.md"))]
+    pages = [{title_of(path): f"docs/{path.name}"} for path in sorted((ROOT / "docs").glob("*.md"))]
     schemes = [
         {"media": f"(prefers-color-scheme: {scheme})", "scheme": name, "primary": "indigo",
          "toggle": {"icon": "material/brightness-6", "name": "light or dark"}}
         for scheme, name in (("light", "default"), ("dark", "slate"))
     ]  # fmt: skip
-    python = {"options": {"show_source": True, "show_root_heading": False, "heading_level": 2, "filters": ["!^_"],
-                          "docstring_style": "google", "members_order": "source",
-                          "docstring_options": {"warn_unknown_params": False, "warn_missing_types": False},
-                          "extensions": [str(ROOT / "docs" / "griffe_examples.py")]}}  # fmt: skip
-    mermaid = {"custom_fences": [{"name": "mermaid", "class": "mermaid", "format": FENCE}]}
+    python = {
+        "show_source": True, "show_root_heading": False, "show_root_toc_entry": False, "filters": ["!^_"],
+        "docstring_style": "google", "members_order": "source", "show_signature_annotations": False,
+        "docstring_options": {"warn_unknown_params": False, "warn_missing_types": False},
+        "extensions": [str(HERE / "griffe_examples.py")],
+    }  # fmt: skip
+    handlers = {"python": {"paths": [str(ROOT)], "options": python}}
+    there = {"repo_url": f"https://github.com/{repository()}", "repo_name": repository()} if repository() else {}
     return {
         "site_name": "miniframe",
+        "site_description": "A deep-learning framework you can see through: every derivative by hand, and proven.",
         "docs_dir": str(PAGES),
-        "site_dir": str(ROOT / "site"),
+        "site_dir": str(SITE),
         "use_directory_urls": False,
+        "strict": True,  # a link that leads nowhere ends the build
+        "validation": {"anchors": "warn"},
+        **there,
         "theme": {
             "name": "material",
+            "custom_dir": str(HERE / "website" / "theme"),
             "font": False,
             "palette": schemes,
-            "features": ["navigation.tabs", "navigation.footer", "content.code.copy", "search.highlight"],
+            "features": ["navigation.tabs", "navigation.footer", "navigation.prune", "navigation.top"],
         },
-        "extra_css": ["wide.css"],
-        "plugins": ["search", {"mkdocstrings": {"handlers": {"python": {"paths": [str(ROOT)], **python}}}}],
-        "markdown_extensions": ["tables", "toc", "pymdownx.highlight", {"pymdownx.superfences": mermaid}],
+        "extra_css": ["assets/site.css"],
+        "extra_javascript": [{"path": f"assets/{name}.js", "defer": True} for name in ("site", "search")],
+        "plugins": ["search", {"mkdocstrings": {"handlers": handlers}}],
+        "markdown_extensions": ["tables", "toc", "attr_list", "md_in_html", "pymdownx.highlight",
+                                "pymdownx.superfences"],
         "nav": [
-            {"miniframe": "README.md"},
-            {"Lessons": [{"Overview": "tutorials/README.md"}, *lessons, *more]},
-            {"Inside": [*pages, {"Contributing": "CONTRIBUTING.md"}, {"Changes": "CHANGELOG.md"}]},
-            {"Reference": reference()},
+            {"Home": "index.md"},
+            {"Lessons": [{"Overview": "tutorials/README.md"}, *taught, *more]},
+            {"Reference": [{"All names": "reference/index.md"}, *menu]},
+            {"Inside": [{"About": "about.md"}, *pages, {"Contributing": "CONTRIBUTING.md"},
+                        {"Changes": "CHANGELOG.md"}]},
         ],
-    }
+    }  # fmt: skip
 
 
 def main() -> None:
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     copy_pages()
-    config = ROOT / "build" / "mkdocs.yml"
-    text = yaml.safe_dump(settings(), sort_keys=False, allow_unicode=True)
-    config.write_text(text.replace(FENCE, "!!python/name:pymdownx.superfences.fence_code_format"))
+    menu = reference.write_all(PAGES / "reference")
+    write_font()
+    config = PAGES.with_name("mkdocs.yml")
+    config.write_text(yaml.safe_dump(settings(menu), sort_keys=False, allow_unicode=True))
     build(load_config(str(config)))
-    print(ROOT / "site" / "index.html")
+    search.write(SITE)
+    print(SITE / "index.html")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def errors(name: str) -> dict[str, float]:
     rng = np.random.default_rng(0)
     mf.seed(0)
     module, inputs = spread(CASES[name].make(), rng), CASES[name].inputs(rng)
-    if name in ("Dropout", "GaussianSample"):
+    if name in ("Dropout", "GaussianSample", "StochasticDepth"):
         module.eval()
     if isinstance(module, mf.Loss):
         found = compare_gradients(mf.Identity(), module, inputs[0], inputs[1])

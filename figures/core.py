@@ -1,4 +1,4 @@
-"""The README's figures: activations, the disk beside PyTorch, test errors per epoch, and time per epoch.
+"""The README's figures: activations, the disk beside PyTorch, and time per epoch.
 
     python figures/core.py        # writes PNG files next to this script
 
@@ -7,15 +7,18 @@ The times are those of the last ``make bench`` (benchmarks/results/time_per_epoc
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 import miniframe as mf
 from miniframe import demo, plots
 from miniframe.bench.figure import draw
+from miniframe.plots import canvas
 
 HERE = Path(__file__).parent
 TIMES = HERE.parent / "benchmarks" / "results" / "time_per_epoch.json"
@@ -77,17 +80,41 @@ def torch_scores(model: torch.nn.Module, points: np.ndarray) -> np.ndarray:
         return model(torch.tensor(np.array(demo.centred(mx.array(points))))).numpy()
 
 
+def disk_figure(scores: dict[str, Callable], errors: dict[str, list[float]]) -> Figure:
+    """Where each model draws its border, on the points and the true circle; and its errors after every epoch."""
+    figure, ((plane, curves),) = canvas.sheet(1, 2, (9.6, 4.3))
+    x, labels = map(np.array, mf.datasets.disk(2000, seed=SEED))
+    for label, (name, marker) in enumerate([("outside", "o"), ("inside", "s")]):
+        plane.scatter(*x[labels == label].T, s=6, marker=marker, color=canvas.COLOURS[label], alpha=0.45, label=name)
+    side = np.linspace(0, 1, 300)
+    points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2).astype(np.float32)
+    turn = np.linspace(0, 2 * math.pi, 200)
+    radius = 1 / math.sqrt(2 * math.pi)
+    plane.plot(0.5 + radius * np.cos(turn), 0.5 + radius * np.sin(turn), color="#9aa3ad", lw=3, label="the true circle")
+    for (name, classify), style, colour in zip(scores.items(), ("-", (0, (4, 4))), (canvas.INK, canvas.COLOURS[4])):
+        inside = np.argmax(np.array(classify(points)), axis=1).reshape(300, 300)
+        plane.contour(side, side, inside, levels=[0.5], colors=[colour], linestyles=[style], linewidths=1.6)
+        plane.plot([], [], color=colour, linestyle=style, lw=1.6, label=f"{name}'s border")
+        curves.plot(range(1, EPOCHS + 1), errors[name], color=colour, linestyle=style, lw=1.8, label=name)
+    plane.set(xlabel="x₁", ylabel="x₂", aspect="equal")
+    plane.legend(loc="center", fontsize=8, framealpha=0.95)
+    curves.set(xlabel="epoch", ylabel="test errors (%)")
+    canvas.logarithmic(curves)
+    curves.legend(fontsize=9)
+    canvas.caption(plane, "The same border")
+    canvas.caption(curves, "The same errors, epoch for epoch: " + ", ".join(f"{e[-1]:.2f}%" for e in errors.values()))
+    return figure
+
+
 def main() -> None:
     figures = {"activations.png": plots.activations()}
     ours, our_errors = train_miniframe()
     theirs, their_errors = train_torch()
-    models = {
-        f"miniframe, {our_errors[-1]:.2f}% test errors": lambda x: ours.predict(demo.centred(mx.array(x))),
-        f"PyTorch, {their_errors[-1]:.2f}% test errors": lambda x: torch_scores(theirs, np.array(x)),
+    scores = {
+        "miniframe": lambda points: ours.predict(demo.centred(mx.array(points))),
+        "PyTorch": lambda points: torch_scores(theirs, points),
     }
-    figures["disk_regions.png"] = plots.decision_regions(models, *mf.datasets.disk(POINTS, seed=SEED))
-    curves = {"miniframe": {"test errors (%)": our_errors}, "PyTorch": {"test errors (%)": their_errors}}
-    figures["disk_errors.png"] = plots.curves(curves)
+    figures["disk.png"] = disk_figure(scores, {"miniframe": our_errors, "PyTorch": their_errors})
     figures["time_per_epoch.png"] = draw(json.loads(TIMES.read_text())["workloads"])
     for name, figure in figures.items():
         figure.savefig(HERE / name, dpi=120)

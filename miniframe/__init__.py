@@ -10,6 +10,7 @@ from .backend import distributed
 from .backend.distributed import DistributedError
 from .backend.machine import prepare as _prepare
 from .checking import check_gradients, compare_gradients
+from .core import elsewhere as _elsewhere
 from .core import random
 from .core.arrays import as_array
 from .core.cells import Buffer, Parameter
@@ -29,6 +30,7 @@ from .insight.backward_steps import backward_steps
 from .insight.flight_recorder import FlightRecorder, RecorderWarning
 from .insight.jacobian import jacobian, per_sample_gradients
 from .insight.jacobian_route import jacobian_route
+from .insight.profile import profile
 from .insight.trace import trace
 from .interop.code import to_code
 from .layers import (
@@ -41,9 +43,11 @@ from .layers import (
     AvgPool1d,
     AvgPool2d,
     BatchNorm,
+    ChannelShuffle,
     Conv1d,
     Conv2d,
     ConvTranspose2d,
+    DecoderBlock,
     Dropout,
     Embedding,
     Flatten,
@@ -53,9 +57,12 @@ from .layers import (
     GlobalAvgPool2d,
     GlobalMaxPool1d,
     GroupNorm,
+    Hardsigmoid,
+    Hardswish,
     Identity,
     InstanceNorm,
     LayerNorm,
+    LayerScale,
     LeakyReLU,
     Linear,
     LogSoftmax,
@@ -65,6 +72,7 @@ from .layers import (
     PositionEmbedding,
     PReLU,
     ReLU,
+    ReLU6,
     Reshape,
     Residual,
     RMSNorm,
@@ -76,6 +84,7 @@ from .layers import (
     Softmax,
     Softplus,
     Standardize,
+    StochasticDepth,
     SwiGLU,
     Tanh,
     Tap,
@@ -83,10 +92,12 @@ from .layers import (
     Upsample2d,
     VectorQuantizer,
     ZeroPad2d,
+    checkpointed,
     concatenate,
     initializers,
     maximum,
     minimum,
+    pad_sequences,
     split,
     stack,
     where,
@@ -120,15 +131,18 @@ from .version import __version__
 __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     # what models are made of
     "Module", "Parameter", "Buffer", "Sequential", "Graph", "Input", "Variable", "Node", "no_grad", "Tap", "Residual",
+    "checkpointed",
     "Linear", "Embedding", "Dropout", "Flatten", "Reshape", "Identity", "Standardize",
     "ReLU", "LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax",
+    "ReLU6", "Hardsigmoid", "Hardswish",
     "Conv2d", "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "AdaptiveAvgPool2d",
     "Upsample2d", "ZeroPad2d", "BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",
-    "TransformerBlock", "MultiHeadAttention", "ScaledDotProductAttention", "GatedMLP", "SwiGLU",
+    "LayerScale", "StochasticDepth", "ChannelShuffle",
+    "TransformerBlock", "DecoderBlock", "MultiHeadAttention", "ScaledDotProductAttention", "GatedMLP", "SwiGLU",
     "PositionEmbedding", "SinePositionEncoding", "RotaryEmbedding",
     "RNN", "GRU", "LSTM", "Conv1d", "MaxPool1d", "AvgPool1d", "GlobalAvgPool1d", "GlobalMaxPool1d",
     "GaussianSample", "VectorQuantizer",
-    "concatenate", "stack", "split", "where", "maximum", "minimum",
+    "concatenate", "stack", "split", "where", "maximum", "minimum", "pad_sequences",
     # how they learn
     "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",
     "ELBOLoss",
@@ -140,12 +154,12 @@ __all__ = [  # the table of contents: what dir(mf) and mf.<TAB> show
     "FlightRecorder", "RecorderWarning", "DistributedError",
     # proof and insight
     "check_gradients", "compare_gradients", "to_code", "trace", "backward_steps", "jacobian", "jacobian_route",
-    "per_sample_gradients", "draw", "draw_steps",
+    "per_sample_gradients", "draw", "draw_steps", "profile",
     # files
     "load", "register",
     # a module for each of these
-    "datasets", "distributed", "explain", "functional", "initializers", "interop", "losses", "metrics", "models",
-    "optimizers", "plots", "random", "schedules",
+    "datasets", "distributed", "explain", "functional", "initializers", "interop", "lab", "losses", "metrics", "models",
+    "optimizers", "plots", "random", "schedules", "testing",
     "__version__",
 ]  # fmt: skip
 
@@ -157,5 +171,9 @@ def __dir__() -> list[str]:
 # modules that live in a folder, under the names by which they are imported: from miniframe.schedules import cosine
 for _module in (distributed, initializers, metrics, random, schedules):
     _sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+# what is said of a name that is not there; hidden from type checkers, to whom it would mean that any name will do
+globals()["__getattr__"] = _elsewhere.names_of(__name__, _elsewhere.OF_PACKAGE, later=("lab", "testing"))
+vars(functional)["__getattr__"] = _elsewhere.names_of(functional.__name__, _elsewhere.OF_FUNCTIONAL)
 
 _prepare()

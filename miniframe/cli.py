@@ -1,4 +1,4 @@
-"""The command line: ``miniframe new``, ``run``, ``demo``, ``info``, ``bench``, ``exercises``, ``check``, ``grade``."""
+"""The command line: ``miniframe new``, ``run``, ``profile``, ``demo``, ``lab``, ``info``, ``bench``, exercises."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("script", nargs=argparse.REMAINDER, metavar="script.py ...", help="the file and its arguments")
     run.set_defaults(run=_run)
 
+    profile = commands.add_parser("profile", help="run a script and say where the time of its trainings goes")
+    profile.add_argument("script", nargs=argparse.REMAINDER, metavar="script.py ...", help="the file and its arguments")
+    profile.set_defaults(run=_profile)
+
     demo = commands.add_parser("demo", help="train the disk model, report its errors, write figures")
     demo.add_argument("--points", type=int, default=10_000, help="training points (default 10000)")
     demo.add_argument("--epochs", type=int, default=60, help="(default 60)")
@@ -46,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.add_argument("--json", default=None, metavar="FILE", help="write the measurements to FILE")
     bench.add_argument("--figure", default=None, metavar="FILE", help="draw them into FILE")
     bench.set_defaults(run=_bench)
+
+    lab = commands.add_parser("lab", help="see a network learn, live, in the browser: every value and every gradient")
+    lab.add_argument("--port", type=int, default=None, help="of the local address (default a free one)")
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+    lab.set_defaults(run=_lab)
 
     from .exercises.commands import add_commands
 
@@ -102,6 +111,12 @@ def _run(options: argparse.Namespace) -> None:
     start(options.script)
 
 
+def _profile(options: argparse.Namespace) -> None:
+    from .insight.profile import profile_script
+
+    profile_script(options.script)
+
+
 def _demo(options: argparse.Namespace) -> None:
     from . import demo
 
@@ -121,3 +136,9 @@ def _bench(options: argparse.Namespace) -> None:
     from . import bench
 
     bench.run(options.workloads, options.rounds, options.json, options.figure)
+
+
+def _lab(options: argparse.Namespace) -> None:
+    from .lab import opening
+
+    opening.run(options.port, browser=not options.no_browser)

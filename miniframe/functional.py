@@ -15,6 +15,23 @@ from .core.foreign import functions as _functions
 from .layers import arithmetic as _arithmetic
 from .layers import elementwise as _elementwise
 from .layers import reductions as _reductions
+from .layers.activation_functions import (
+    dropout,
+    elu,
+    gelu,
+    hardsigmoid,
+    hardswish,
+    leaky_relu,
+    log_softmax,
+    relu,
+    relu6,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    stochastic_depth,
+    tanh,
+)
 from .layers.attention import scaled_dot_product_attention
 from .layers.combine import concatenate, maximum, minimum, split, stack, where
 from .layers.functions import (
@@ -22,26 +39,16 @@ from .layers.functions import (
     astype,
     avg_pool1d,
     avg_pool2d,
-    dropout,
-    elu,
+    channel_shuffle,
     flatten,
     gaussian_sample,
-    gelu,
     global_avg_pool1d,
     global_avg_pool2d,
     global_max_pool1d,
-    leaky_relu,
-    log_softmax,
     max_pool1d,
     max_pool2d,
-    relu,
     reshape,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
     squeeze,
-    tanh,
     transpose,
     unsqueeze,
     upsample2d,
@@ -52,14 +59,15 @@ from .layers.multi_head import merge_heads, split_heads
 from .layers.positions import rotary_embedding, sine_position_encoding
 
 __all__ = [
-    "abs", "adaptive_avg_pool2d", "add", "astype", "avg_pool1d", "avg_pool2d", "clip", "concatenate", "cos",
-    "divide", "dropout", "elu", "equal", "exp", "flatten", "gaussian_sample", "gelu", "global_avg_pool1d",
-    "global_avg_pool2d", "global_max_pool1d", "greater", "greater_equal", "leaky_relu", "less", "less_equal", "log",
-    "log_softmax", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "merge_heads", "min", "minimum",
-    "multiply", "negative", "not_equal", "pad", "power", "relu", "reshape", "rotary_embedding",
-    "scaled_dot_product_attention", "sigmoid", "silu", "sin", "sine_position_encoding", "softmax", "softplus",
-    "split", "split_heads", "sqrt", "square", "squeeze", "stack", "subtract", "sum", "swiglu", "tanh", "transpose",
-    "unsqueeze", "upsample2d", "where", "zero_pad2d",
+    "abs", "adaptive_avg_pool2d", "add", "astype", "avg_pool1d", "avg_pool2d", "channel_shuffle", "clip",
+    "concatenate", "cos", "divide", "dropout", "elu", "equal", "exp", "flatten", "gaussian_sample", "gelu",
+    "global_avg_pool1d", "global_avg_pool2d", "global_max_pool1d", "greater", "greater_equal", "hardsigmoid",
+    "hardswish", "leaky_relu", "less", "less_equal", "log", "log_softmax", "matmul", "max", "max_pool1d", "max_pool2d",
+    "maximum", "mean", "merge_heads", "min", "minimum", "multiply", "negative", "not_equal", "pad", "power", "relu",
+    "relu6", "reshape", "rotary_embedding", "scaled_dot_product_attention", "sigmoid", "silu", "sin",
+    "sine_position_encoding", "softmax", "softplus", "split", "split_heads", "sqrt", "square", "squeeze", "stack",
+    "stochastic_depth", "subtract", "sum", "swiglu", "tanh", "transpose", "unsqueeze", "upsample2d", "where",
+    "zero_pad2d",
 ]  # fmt: skip
 
 pad = zero_pad2d

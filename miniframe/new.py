@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+
+from .backend.shell import python
 
 SCRIPT = '''"""{name}: train a small network, check its gradients, save it, draw what it learned."""
 
@@ -64,9 +67,11 @@ def write(path: str) -> str:
     file = Path(path)
     if file.suffix != ".py" or not file.stem:
         raise ValueError(f"expected the name of a Python file, such as project.py, got {path!r}")
+    if not file.absolute().parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: there is no folder {file.parent}")
     try:
         with open(file, "x", encoding="utf-8") as out:
             out.write(SCRIPT.format(name=file.name, stem=file.stem))
     except FileExistsError:
         raise FileExistsError(f"{path} exists and is left as it is; choose another name") from None
-    return f"{path} is written; run it: python {path}"
+    return f"{path} is written; run it: {python()} {shlex.quote(path)}"

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import miniframe as mf
+from miniframe.backend import shell
 from miniframe.cli import main
 
 
@@ -97,7 +98,7 @@ def test_a_reader_that_leaves_early_gets_no_complaints():
 def test_the_script_to_start_from_trains_checks_saves_and_plots(tmp_path, capsys, figures):
     path = tmp_path / "project.py"
     assert main(["new", str(path)]) == 0
-    assert capsys.readouterr().out == f"{path} is written; run it: python {path}\n"
+    assert capsys.readouterr().out == f"{path} is written; run it: {shell.python()} {path}\n"
     block = "" if figures else "import sys; sys.modules['matplotlib'] = None; "
     code = f"{block}import runpy; runpy.run_path({str(path)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)

@@ -22,6 +22,9 @@ CALLS = {
     "Softplus": F.softplus,
     "SiLU": F.silu,
     "GELU": F.gelu,
+    "ReLU6": F.relu6,
+    "Hardsigmoid": F.hardsigmoid,
+    "Hardswish": F.hardswish,
     "Softmax": F.softmax,
     "LogSoftmax": F.log_softmax,
     "Add": F.add,
@@ -74,9 +77,11 @@ CALLS = {
     "MergeHeads": F.merge_heads,
     "SwiGLU": F.swiglu,
     "Dropout": lambda x: F.dropout(x, 0.4),
+    "StochasticDepth": lambda x: F.stochastic_depth(x, 0.4),
+    "ChannelShuffle": lambda x: F.channel_shuffle(x, 2),
 }
 COMPARISONS = dict(zip(COMPARED, (F.greater, F.less, F.greater_equal, F.less_equal, F.equal, F.not_equal)))
-NO_FUNCTION = {"Identity", "Index"}  # x itself, and x[index]
+NO_FUNCTION = {"Identity", "Index", "ForEachSample"}  # x itself, and x[index]
 
 
 def example(name):

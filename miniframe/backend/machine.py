@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
@@ -38,13 +39,13 @@ def on_cpu() -> bool:
     return bool(mx.default_device() == mx.Device(mx.cpu))
 
 
-def device() -> str:
-    """The default device in words.
+def device(which: mx.Device | None = None) -> str:
+    """A device in words, by default the one that computes.
 
     >>> device().split(":")[0] in ("CPU", "GPU")
     True
     """
-    if on_cpu():
+    if on_cpu() if which is None else which == mx.Device(mx.cpu):
         return f"CPU: {_processor()}"
     return f"GPU: {mx.device_info().get('device_name', 'unnamed')}"
 
@@ -81,6 +82,28 @@ def blas() -> str:
     return "; ".join(
         [fast_blas.status(), *([f"slower than it could be, by {' and '.join(slowing)}"] if slowing else [])]
     )
+
+
+def cores() -> int:
+    """How many cores the system gives this process; of a Mac's only the fast ones, because equal parts of a batch would
+    wait for the slow ones.
+
+    >>> cores() > 0
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return _fast_cores() or os.cpu_count() or 1
+
+
+def _fast_cores() -> int:
+    """The performance cores of Apple silicon; 0 where the system does not say."""
+    count, size = ctypes.c_int(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int))
+    try:
+        ctypes.CDLL(None).sysctlbyname(b"hw.perflevel0.logicalcpu", ctypes.byref(count), ctypes.byref(size), None, 0)
+    except (AttributeError, OSError):
+        return 0
+    return count.value
 
 
 def info() -> dict[str, str]:

@@ -15,6 +15,7 @@ import numpy as np
 from .. import datasets
 from ..backend import info
 from ..data.labels import one_hot
+from .sides import sides
 from .systems import SYSTEMS, Trainer, Workload, installed
 
 
@@ -108,13 +109,20 @@ def run(names: Sequence[str] | None, rounds: int, json_path: str | None, figure_
     if figure_path is not None:
         _check_format(figure_path)
     machine = info()
-    print(f"{machine['device']}; {machine['BLAS']}; MLX {machine['MLX']}")
-    results = {}
+    print(f"MLX {machine['MLX']}, miniframe {machine['miniframe']}")
+    results, computed_on = {}, {}
     for name in names or known:
         results[name] = measure(known[name], rounds)
+        timed = [package for system, (_, package) in SYSTEMS.items() if system in results[name]["ms_per_epoch"]]
+        for package, words in sides(timed).items():
+            if package not in computed_on:
+                computed_on[package] = words
+                print(f"{package} computes on {words}")
         print(table(results[name]), flush=True)
     if json_path:
-        Path(json_path).write_text(json.dumps({"machine": machine, "workloads": results}, indent=1) + "\n")
+        Path(json_path).write_text(
+            json.dumps({"machine": machine, "computed on": computed_on, "workloads": results}, indent=1) + "\n"
+        )
         print(f"wrote {json_path}")
     if figure_path:
         from .figure import draw

@@ -23,6 +23,7 @@ from ..layers import Linear, ReLU
 from ..losses import MSELoss
 from ..optimizers import SGD
 from .epoch_times import EpochTimes
+from .sides import torch_device
 
 LR, MOMENTUM = 0.05, 0.9
 
@@ -174,7 +175,7 @@ def mlx_nn_compiled(work: Workload) -> Trainer:
 
 
 def torch_eager(work: Workload, compile: bool = False) -> Trainer:
-    """PyTorch as its tutorials show it."""
+    """PyTorch as its tutorials show it, on a GPU where MLX uses one and PyTorch can."""
     import torch
 
     layers: list[Any] = []
@@ -183,11 +184,13 @@ def torch_eager(work: Workload, compile: bool = False) -> Trainer:
     model = torch.nn.Sequential(*layers[:-1])
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
     loss_function = torch.nn.MSELoss()
-    x, y = torch.tensor(work.x), torch.tensor(work.y)
+    where = torch_device()
+    model.to(where)
+    x, y = torch.tensor(work.x, device=where), torch.tensor(work.y, device=where)
     forward = torch.compile(model) if compile else model
 
     def epoch(rng: np.random.Generator) -> None:
-        order = torch.tensor(rng.permutation(len(work.x)))
+        order = torch.tensor(rng.permutation(len(work.x)), device=where)
         xs, ys = x[order], y[order]
         for start in range(0, len(work.x), work.batch):
             optimizer.zero_grad()

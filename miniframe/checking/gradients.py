@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.checks import shown
 from ..core.module import Module
 from ..losses import get as get_loss
 from ..losses.base import Loss
@@ -55,6 +56,8 @@ def check_gradients(
     >>> check_gradients(Linear(2, 3), np.random.default_rng(0).normal(size=(5, 2))).passed
     True
     """
+    if not isinstance(module, Module):
+        raise TypeError(f"check_gradients: expected a layer, a loss or a model, got {shown(module)}")
     if (loss is None) != (target is None):
         raise ValueError("check_gradients: expected a loss and a target, or neither")
     given = None if loss is None else get_loss(loss)

@@ -16,6 +16,7 @@ Own = dict[str, Any]  # the layer's parameters as tensors
 def functions() -> dict[str, Callable[..., Any]]:
     """(layer, its parameters, inputs) -> output, by class name."""
     import torch
+    import torch.nn.functional as F
 
     return {
         "Conv2d": _convolution,
@@ -30,6 +31,12 @@ def functions() -> dict[str, Callable[..., Any]]:
         "AdaptiveAvgPool2d": _adaptive_pool,
         "Upsample2d": _upsampled,
         "ZeroPad2d": _padded,
+        "ReLU6": lambda layer, own, x: F.relu6(x),
+        "Hardsigmoid": lambda layer, own, x: F.hardsigmoid(x),
+        "Hardswish": lambda layer, own, x: F.hardswish(x),
+        "LayerScale": lambda layer, own, x: x * own["weight"],
+        "StochasticDepth": lambda layer, own, x: x * 1,
+        "ChannelShuffle": lambda layer, own, x: F.channel_shuffle(_first(x), layer.groups).movedim(1, -1),
         "BatchNorm": _batch_norm,
         "GroupNorm": _group_norm,
         "Standardize": lambda layer, own, x: (x - _constant(layer.mean, x)) / _constant(layer.std, x),
@@ -50,6 +57,7 @@ def functions() -> dict[str, Callable[..., Any]]:
         "ReshapeTo": lambda layer, own, x: x.reshape(layer.shape),
         "Transpose": lambda layer, own, x: x.permute(layer.axes or tuple(reversed(range(x.ndim)))),
         "Concatenate": lambda layer, own, *parts: torch.cat(parts, dim=layer.axis),
+        "ForEachSample": lambda layer, own, x, batch: x.expand(len(batch), *x.shape[1:]) + 0 * batch.sum(),
         "Stack": lambda layer, own, *parts: torch.stack(parts, dim=layer.axis),
         "Where": lambda layer, own, condition, x, y: torch.where(condition != 0, x, y),
         "Maximum": lambda layer, own, x, y: torch.maximum(x, y),
@@ -104,17 +112,25 @@ def _transposed_convolution(layer: Any, own: Own, x: Tensor) -> Tensor:
     return y.movedim(1, -1)
 
 
+def _pads(layer: Any) -> tuple[int, int]:
+    (rows, _), (columns, _) = layer.window.padding
+    return rows, columns
+
+
 def _max_pool(layer: Any, own: Own, x: Tensor) -> Tensor:
     import torch.nn.functional as F
 
-    x = F.pad(_first(x), _edges(layer), value=float("-inf"))
-    return F.max_pool2d(x, layer.window.kernel, layer.window.stride).movedim(1, -1)
+    window = layer.window
+    return F.max_pool2d(_first(x), window.kernel, window.stride, _pads(layer), ceil_mode=layer.ceil_mode).movedim(1, -1)
 
 
 def _avg_pool(layer: Any, own: Own, x: Tensor) -> Tensor:
     import torch.nn.functional as F
 
-    return F.avg_pool2d(F.pad(_first(x), _edges(layer)), layer.window.kernel, layer.window.stride).movedim(1, -1)
+    window = layer.window
+    return F.avg_pool2d(
+        _first(x), window.kernel, window.stride, _pads(layer), layer.ceil_mode, layer.count_include_pad
+    ).movedim(1, -1)
 
 
 def _adaptive_pool(layer: Any, own: Own, x: Tensor) -> Tensor:
@@ -158,8 +174,18 @@ def _sampled(layer: Any, own: Own, mean: Tensor, log_variance: Tensor) -> Tensor
     return mean + 0 * log_variance
 
 
+def _lengths(layer: Any, mask: Tensor) -> Tensor:
+    """How long the sequences are whose padding comes last, which is the only padding that PyTorch knows."""
+    if not bool((mask.sum(dim=1) > 0).all()) or not bool((mask[:, :-1] | ~mask[:, 1:]).all()):
+        raise LookupError(f"no counterpart for {layer.title()} with padding anywhere but at the ends of its sequences")
+    return mask.sum(dim=1)
+
+
 def _recurrent(layer: Any, own: Own, x: Tensor, *state: Tensor) -> Any:
     import torch
+    from torch.nn.utils import rnn
+
+    state, mask = (state[:-1], state[-1]) if state and state[-1].dtype == torch.bool else (state, None)
 
     kind = getattr(torch.nn, type(layer).__name__)
     options = {"nonlinearity": layer.nonlinearity} if type(layer).__name__ == "RNN" else {}
@@ -169,7 +195,10 @@ def _recurrent(layer: Any, own: Own, x: Tensor, *state: Tensor) -> Any:
     )  # fmt: skip
     first = tuple(part.transpose(0, 1) for part in state)  # (N, layers, H) -> (layers, N, H)
     hidden = () if not first else (first if len(first) == 2 else first[0],)
-    y, last = torch.func.functional_call(module.to(x.dtype), own, (x, *hidden))
+    given: Any = x if mask is None else rnn.pack_padded_sequence(x, _lengths(layer, mask), True, False)
+    y, last = torch.func.functional_call(module.to(x.dtype), own, (given, *hidden))
+    if mask is not None:
+        y = rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0]
     last = last if isinstance(last, tuple) else (last,)
     if not layer.return_sequences:
         y = torch.cat([*last[0][-layer.directions :]], dim=-1)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     Tensor = torch.Tensor
 
 
-def attention(layer: Any, dropout: float, query: Tensor, key: Tensor, value: Tensor, mask: Any = None) -> Tensor:
+def attention(
+    layer: Any, dropout: float, query: Tensor, key: Tensor, value: Tensor, mask: Any = None, bias: Any = None
+) -> Tensor:
     """ScaledDotProductAttention."""
     import torch.nn.functional as F
 
@@ -19,6 +21,8 @@ def attention(layer: Any, dropout: float, query: Tensor, key: Tensor, value: Ten
         queries, keys = query.shape[-2], key.shape[-2]
         earlier = query.new_ones(queries, keys).tril(keys - queries).bool()
         mask = earlier if mask is None else earlier & mask
+    if bias is not None:
+        mask = bias if mask is None else bias + mask.to(bias.dtype).log()  # 0 where it is True, else -inf
     options = {"scale": layer.scale, "enable_gqa": query.ndim == 4}
     return F.scaled_dot_product_attention(query, key, value, mask, dropout, **options)
 

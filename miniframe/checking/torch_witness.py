@@ -30,7 +30,7 @@ def gradients(check: Experiment) -> dict[str, np.ndarray]:
         import torch
     except ImportError:
         raise ImportError("not installed: pip install miniframe[torch]") from None
-    table = _table()
+    table = counterparts()
     assert check.loss is not None
     names = {id(p): name for name, p in check.module.named_parameters()}
     tensors = {id(p): _leaf(p.value) for p in check.module.parameters()}
@@ -71,7 +71,8 @@ def _call(table: dict[str, Function], layer: Module, tensors: dict[int, Any], in
 
 def _is_random(layer: Any) -> bool:
     """Whether it draws a mask, which would be another one in PyTorch."""
-    names = {"Dropout": "p", "ScaledDotProductAttention": "dropout"}
+    dropping = ("ScaledDotProductAttention", "RNN", "GRU", "LSTM")
+    names = {"Dropout": "p", "StochasticDepth": "p", **dict.fromkeys(dropping, "dropout")}
     return layer.training and getattr(layer, names.get(type(layer).__name__, ""), 0) > 0
 
 
@@ -112,7 +113,7 @@ def _elbo(layer: Any, own: dict[str, Any], p: Any, t: Any) -> Any:
     return value / len(p) if layer.reduction == "mean" else value
 
 
-def _table() -> dict[str, Function]:
+def counterparts() -> dict[str, Function]:
     """PyTorch's counterpart of each layer and loss, by class name."""
     import torch
     import torch.nn.functional as F
@@ -124,7 +125,6 @@ def _table() -> dict[str, Function]:
         "ReLU": torch.relu,
         "Softplus": F.softplus,
         "SiLU": F.silu,
-        "GELU": F.gelu,
         "Flatten": lambda x: x.reshape(x.shape[0], -1),
         "Negate": torch.neg,
         "GlobalAvgPool2d": lambda x: x.mean(dim=(1, 2)),
@@ -149,6 +149,7 @@ def _table() -> dict[str, Function]:
         "Learned": lambda layer, own: own["parameter"],
         "Linear": lambda layer, own, x: F.linear(x, own["weight"], own.get("bias")),
         "LeakyReLU": lambda layer, own, x: F.leaky_relu(x, layer.slope),
+        "GELU": lambda layer, own, x: F.gelu(x, approximate=layer.approximate),
         "ELU": lambda layer, own, x: F.elu(x, layer.alpha),
         "Softmax": lambda layer, own, x: torch.softmax(x, layer.axis),
         "LogSoftmax": lambda layer, own, x: torch.log_softmax(x, layer.axis),

@@ -38,7 +38,9 @@ def as_array(data: Any, where: str = "as_array") -> mx.array:
         return mx.array(_in_32_bits(array, np.float32 if kind == "f" else np.int32, where).reshape(array.shape))
     if kind == "b":
         return mx.array(np.ascontiguousarray(array).reshape(array.shape))
-    raise TypeError(f"{where}: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+    hint = {"U": "; words become class numbers with np.unique(y, return_inverse=True)", "O": "; try astype(float)"}
+    got = f"{type(data).__name__} of dtype {array.dtype}" + (hint.get(kind, "") if array.ndim else "")
+    raise TypeError(f"{where}: expected numbers, got {got}")
 
 
 def _in_32_bits(array: np.ndarray, dtype: type, where: str) -> np.ndarray:

@@ -86,7 +86,10 @@ class Buffer:
         return self._value
 
     @value.setter
-    def value(self, value: mx.array) -> None:
+    def value(self, value: Any) -> None:
+        value = value if type(value) is mx.array else as_array(value, where=type(self).__name__)
+        if value.dtype != self._value.dtype and mx.issubdtype(value.dtype, mx.integer):
+            value = value.astype(self._value.dtype)  # as whole numbers, what is learned would be cut off
         if value.shape != self._value.shape:
             raise ValueError(f"{type(self).__name__}: expected a value of shape {self._value.shape}, got {value.shape}")
         self._value = value
@@ -117,7 +120,7 @@ class Parameter(Expression, Buffer):
     ``zero_grad``; every backward adds to it. A frozen parameter (``trainable = False``) receives no gradient.
 
     A model that only composes may use its parameters in its forward, ``x @ self.table + self.shift``: there they are
-    recorded as nodes (learned.py) and receive their gradients. Anywhere else such an expression is an array.
+    recorded as nodes (parts.py) and receive their gradients. Anywhere else such an expression is an array.
 
     >>> p = Parameter(mx.zeros((2, 3)))
     >>> p.accumulate(mx.ones((2, 3)))
@@ -129,18 +132,11 @@ class Parameter(Expression, Buffer):
     __slots__ = ("grad", "trainable", "used_by")
 
     def __init__(self, value: Any, trainable: bool = True) -> None:
-        super().__init__(value)
+        value = as_array(value)
+        super().__init__(value if mx.issubdtype(value.dtype, mx.inexact) else value.astype(mx.float32))
         self.grad: mx.array | None = None
         self.trainable = trainable
         self.used_by: User | None = None  # the optimizer that has made a step with this gradient
-
-    @property
-    def dtype(self) -> mx.Dtype:
-        return self._value.dtype
-
-    @property
-    def ndim(self) -> int:
-        return self._value.ndim
 
     def __len__(self) -> int:
         return len(self._value)
@@ -163,12 +159,15 @@ class Parameter(Expression, Buffer):
             self.grad = self.grad + grad
         self.used_by = None
 
-    if TYPE_CHECKING:  # taught by learned.py
+    if TYPE_CHECKING:  # taught by parts.py
+        dtype: mx.Dtype
+        ndim: int
 
         def node(self) -> Any: ...
         def operand(self) -> Any: ...
         def __mlx_array__(self) -> mx.array: ...
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any: ...
+        def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any: ...
 
 
 def values_of(cells: Iterable[Buffer]) -> list[mx.array]:

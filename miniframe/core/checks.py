@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
@@ -32,6 +33,18 @@ def shown(value: Any) -> str:
     """
     text = " ".join(repr(value).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def meant(word: Any, known: Iterable[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """What an unknown name was probably meant to be, as the end of an error; empty if nothing comes to mind.
+
+    >>> meant("Adam", ["sgd", "adam"]), meant("binary_crossentropy", ["bce"], {"binary_crossentropy": "bce"})
+    ("; did you mean 'adam'?", "; did you mean 'bce'?")
+    """
+    if not isinstance(word, str):
+        return ""
+    found = (elsewhere or {}).get(word.lower()) or next(iter(get_close_matches(word.lower(), known, n=1)), None)
+    return f"; did you mean {found!r}?" if found else ""
 
 
 def is_whole(value: Any) -> bool:

@@ -13,13 +13,19 @@ from itertools import islice
 from types import TracebackType
 from typing import Any
 
+from . import elsewhere
 from .module import Module
 from .node import NotRecorded
 from .tape import CannotRecord, tellers
 
 PACKAGE = __name__.partition(".")[0]
 functions: set[str] = set()  # the names in miniframe.functional, which fills them in
-ELSEWHERE = {"dot": "matmul", "expand_dims": "unsqueeze", "swapaxes": "transpose"}  # what they call it: what we do
+ELSEWHERE = {  # what they call it: what we do
+    "dot": "matmul", "expand_dims": "unsqueeze", "swapaxes": "transpose", "cat": "concatenate", "amax": "max",
+    "hstack": "concatenate", "vstack": "concatenate", "permute": "transpose", "pow": "power",
+}  # fmt: skip
+WRITTEN = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow)  # between two things, one of them a node
+NUMBERS = ("float", "int", "round", "array", "asarray", "stop_gradient")  # they ask for plain numbers
 SIGNS_OF_A_NODE = r"\b(Node|Parameter)\b|bad_cast|Invoked with types:.*\b(list|tuple)\b"  # in errors of theirs
 OURS = tuple(f"{PACKAGE}.{room}" for room in ("core", "layers", "functional", "graph", "losses", "models"))
 STRANGERS = (PACKAGE, "mlx", "numpy", "torch", "scipy")
@@ -32,6 +38,11 @@ def not_recorded(module: Module, error: Exception) -> CannotRecord | None:
     while trace is not None:
         frames.append(trace)
         trace = trace.tb_next
+    remedy = ""
+    if _name(frames[-1]) == elsewhere.__name__:  # h.view: no node has that, but perhaps a remedy is known
+        frames, remedy = frames[:-1], str(error).partition("; ")[2]
+    if "item assignment" in str(error):
+        remedy = "make a new one, with F.where(condition, h, other) or F.concatenate"
     if not isinstance(error, NotRecorded):
         if _name(frames[-1]).startswith(OURS) or not re.search(SIGNS_OF_A_NODE, str(error)):
             return None
@@ -41,8 +52,8 @@ def not_recorded(module: Module, error: Exception) -> CannotRecord | None:
     place = f"{os.path.basename(at.tb_frame.f_code.co_filename)}, line {at.tb_lineno}"
     return CannotRecord(
         f"{module.title()}: {code or 'a function'} ({place}) was given a node, and only miniframe's own layers and "
-        f"functions are recorded; {_instead(code)}. If {type(module).__name__} is meant as a layer with its own "
-        "derivative, define backward(self, grad_output) below its forward"
+        f"functions are recorded; {remedy or _instead(code)}. If {type(module).__name__} is meant as a layer with its "
+        "own derivative, define backward(self, grad_output) below its forward"
     )
 
 
@@ -56,8 +67,12 @@ def _instead(code: str) -> str:
     except SyntaxError:
         tree = ast.Constant(0)
     name = ast.unparse(tree.func if isinstance(tree, ast.Call) else tree).rpartition(".")[2]
+    if isinstance(tree, ast.BinOp) and not isinstance(tree.op, WRITTEN):
+        return "nodes have the operators + - * / @ ** and the comparisons"
     if isinstance(tree, ast.BinOp | ast.Compare):
         return "write the node first (node + array, not array + node)"
+    if isinstance(tree, ast.JoinedStr) or name in NUMBERS:
+        return "node.value has the numbers, and sends no gradient back"
     name = ELSEWHERE.get(name, name)
     if name in functions:
         return f"write F.{name}(...), with import miniframe.functional as F"

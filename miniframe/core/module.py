@@ -102,7 +102,9 @@ class Module:
         """True for a module without a backward of its own: its backward comes from the recorded calls."""
         return type(self).backward is Module.backward
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        if named:
+            raise TypeError(f"{self.title()}: unknown argument {[*named][0]!r}; inputs have no names: model(a, b)")
         for x in inputs:
             if type(x) is not mx.array:
                 return call_on_nodes(self, inputs) if type(x) is Node else self._call_with(inputs)

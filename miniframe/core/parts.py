@@ -126,5 +126,20 @@ def __array__(parameter: Parameter, dtype: Any = None, copy: bool | None = None)
     return np.array(parameter.value, dtype=dtype)
 
 
+def __array_function__(parameter: Parameter, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """NumPy's functions compute with the value: ``np.sum(parameter)``."""
+
+    def plain(given: Any) -> Any:
+        if isinstance(given, (list, tuple)):
+            return type(given)(map(plain, given))
+        return np.asarray(given) if isinstance(given, Parameter) else given
+
+    return function(*map(plain, args), **{name: plain(value) for name, value in kwargs.items()})
+
+
 teach(Module, part)
-teach(Parameter, node, operand, __mlx_array__, __array__)
+teach(
+    Parameter, node, operand, __mlx_array__, __array__, __array_function__,
+    dtype=property(lambda parameter: parameter.value.dtype, doc="The type of the numbers."),
+    ndim=property(lambda parameter: parameter.value.ndim, doc="How many axes there are."),
+)  # fmt: skip

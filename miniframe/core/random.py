@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
 
 State = tuple[int, int]
+
+
+class _ThisThread(threading.local):
+    """``key`` is that of the draws which are being repeated in the thread that asks; None where none are."""
+
+    key: mx.array | None = None
+
+
+_this_thread = _ThisThread()
 
 
 def seed(number: int) -> None:
@@ -41,3 +53,37 @@ def set_state(state: State) -> None:
     """Continue from a state that ``get_state`` gave."""
     high, low = state
     mx.random.seed((high << 32) | low)  # MLX's key is the seed's two halves
+
+
+def next_key() -> mx.array | None:
+    """For the draw of a layer: ``mx.random.normal(shape, key=next_key())``, which ``repeated`` can then repeat.
+
+    None, as always but there, lets MLX take the next key from its own stream.
+    """
+    if _this_thread.key is None:
+        return None
+    _this_thread.key, key = mx.random.split(_this_thread.key)  # as MLX's own stream goes on
+    return key
+
+
+def key_of_draws() -> mx.array:
+    """The key from which ``next_key`` goes on: that of ``get_key``, or of the draws that are being repeated."""
+    return get_key() if _this_thread.key is None else _this_thread.key
+
+
+@contextmanager
+def repeated(key: mx.array) -> Iterator[None]:
+    """Inside, layers draw the numbers that they drew when ``key_of_draws`` gave this key; the stream stays where it is.
+
+    >>> key = key_of_draws()
+    >>> a = mx.random.uniform(key=next_key()).item()
+    >>> with repeated(key):
+    ...     b = mx.random.uniform(key=next_key()).item()
+    >>> a == b
+    True
+    """
+    before, _this_thread.key = _this_thread.key, key
+    try:
+        yield
+    finally:
+        _this_thread.key = before

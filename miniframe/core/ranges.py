@@ -59,3 +59,12 @@ def of_class(x: mx.array, labels: mx.array, where: str) -> mx.array:
     inside = mx.clip(labels, 0, last)
     found = mx.take_along_axis(x, inside[..., None].astype(mx.int32), axis=-1)[..., 0]
     return found if numbers is not None else mx.where(inside == labels, found, math.nan)
+
+
+def of_signs(labels: np.ndarray) -> str:
+    """What to do with labels that are -1 and 1, as the end of an error about them; empty for others.
+
+    >>> of_signs(np.array([1, -1])), of_signs(np.array([0, 2]))
+    ('; use (y + 1) // 2', '')
+    """
+    return "; use (y + 1) // 2" if (np.abs(labels) == 1).all() else ""

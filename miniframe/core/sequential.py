@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import mlx.core as mx
 
+from .elsewhere import Layers, not_a_layer
 from .module import Module, free_name, inside
 from .walk import no_gradient
 
@@ -46,22 +47,19 @@ class Sequential(Module):
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         named: dict[str, Any] = {}
         for layer in layers:
-            if isinstance(layer, Mapping):
+            if isinstance(layer, Mapping) and not callable(layer):  # mlx.nn's layers are dicts that can be called
                 if len(layers) > 1:
                     raise TypeError("Sequential: expected modules or a single dict of named modules, got both")
                 named.update(layer)
             else:
                 named[str(len(named))] = layer
-        self.layers: dict[str, Module] = {}
+        self.layers: dict[str, Module] = Layers()
         for name, layer in named.items():
             self._add(name, layer)
 
     def _add(self, name: str, layer: Any) -> None:
         if not isinstance(layer, Module):
-            got = f"the class {layer.__name__}; write {layer.__name__}()" if isinstance(layer, type) else repr(layer)
-            if isinstance(layer, (list, tuple)):
-                got = f"a {type(layer).__name__} of {len(layer)}; write Sequential(a, b) or Sequential(*layers)"
-            raise TypeError(f"Sequential: expected a module at {name!r}, got {got}")
+            raise TypeError(f"Sequential: expected a module at {name!r}, got {not_a_layer(layer)}")
         if not name or "." in name:
             raise ValueError(f"Sequential: expected a layer name without dots, got {name!r}")
         self.layers[name] = layer
@@ -111,7 +109,7 @@ class Sequential(Module):
             raise ValueError(f"Sequential: there is already a layer named {name!r}")
         before = list(self.layers.items())
         self._add(name, layer)
-        self.layers = dict([*before[:place], (name, layer), *before[place:]])
+        self.layers = Layers([*before[:place], (name, layer), *before[place:]])
         return self
 
     def remove(self, name: int | str) -> Module:

@@ -144,6 +144,8 @@ def check_samples(arrays: Mapping[str, Any], where: str) -> None:
     lengths = {name: array.shape[0] for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        x = arrays.get("x")
+        listed += "; several inputs are a tuple, not a list" if x is not None and len(x) < 5 and x.ndim > 2 else ""
         raise ValueError(f"{where}: expected the same number of samples everywhere, got {listed}")
 
 

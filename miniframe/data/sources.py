@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +27,11 @@ def as_data(x: Any, y: Any = None, sample_weight: Any = None, where: str = "fit"
         raise ValueError(f"{where}: expected targets y beside the inputs x, got None")
     if sample_weight is not None:
         raise ValueError(f"{where}: with an iterable of batches, put the sample weights into it: (x, y, sample_weight)")
+    if isinstance(x, (str, os.PathLike)):
+        raise TypeError(f"{where}: expected arrays or an iterable of batches, got a path; read_csv(path) reads tables")
     if not callable(x) and not hasattr(x, "__iter__"):
-        raise TypeError(f"{where}: expected arrays or an iterable of batches, got {type(x).__name__}")
+        hint = "; DataLoader(dataset, batch_size=32) makes batches of it" if hasattr(x, "__getitem__") else ""
+        raise TypeError(f"{where}: expected arrays or an iterable of batches, got {type(x).__name__}{hint}")
     return StreamData(x, where)
 
 

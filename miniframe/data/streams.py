@@ -65,7 +65,8 @@ class StreamData:
         where = f"{self.where}: batch {count}"
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             got = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else type(batch).__name__
-            raise ValueError(f"{where}: expected (x, y) or (x, y, sample_weight), got {got}")
+            hint = "; arrays are given as fit(x, y) and validation_data=(x, y)" if hasattr(batch, "shape") else ""
+            raise ValueError(f"{where}: expected (x, y) or (x, y, sample_weight), got {got}{hint}")
         x, *rest = batch
         several = isinstance(x, (tuple, list)) and not np.isscalar(x[0]) and hasattr(x[0], "shape")
         inputs: Any = tuple(as_array(part, where) for part in x) if several else as_array(x, where)

@@ -27,3 +27,4 @@ from .toys import disk as disk
 from .toys import gate as gate
 from .toys import moons as moons
 from .toys import spirals as spirals
+from .toys import xor as xor

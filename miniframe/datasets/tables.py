@@ -11,6 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..core.arrays import as_array
+from ..core.elsewhere import called_here
 
 
 class Table:
@@ -116,9 +117,10 @@ def _with_words(path: Any, classes: list[str] | None) -> Table:
 
 def _check_columns(path: Any, count: int) -> None:
     if count < 2:
-        raise ValueError(f"read_csv: expected at least 2 columns in {path}, got {count}")
+        raise ValueError(f"read_csv: expected at least 2 columns, with commas between them, in {path}, got {count}")
 
 
+@called_here(random_state="seed")
 def train_test_split(
     x: Any, y: Any, test_size: float = 0.25, seed: int = 0, stratify: bool = False
 ) -> tuple[mx.array, mx.array, mx.array, mx.array]:

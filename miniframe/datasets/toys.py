@@ -7,10 +7,12 @@ import math
 import mlx.core as mx
 import numpy as np
 
+from ..core.checks import is_whole, shown
+
 GATES = {"and": (0, 0, 0, 1), "or": (0, 1, 1, 1), "xor": (0, 1, 1, 0), "nand": (1, 1, 1, 0), "nor": (1, 0, 0, 0)}
 
 
-def disk(n: int, seed: int = 0) -> tuple[mx.array, mx.array]:
+def disk(n: int, seed: int = 0, noise: float = 0.0) -> tuple[mx.array, mx.array]:
     """Points in the unit square, labelled by whether they lie in a disk of half its area.
 
     The disk is centred on (0.5, 0.5) and has radius 1/√(2π).
@@ -18,18 +20,42 @@ def disk(n: int, seed: int = 0) -> tuple[mx.array, mx.array]:
     Args:
         n: how many points.
         seed: of the random numbers.
+        noise: standard deviation of what is added to both coordinates once a point has its label; 0 by default.
 
     Returns:
-        (n, 2) float32 points, uniform in [0, 1)², and (n,) int32 labels, 1 inside.
+        (n, 2) float32 points, uniform in [0, 1)² before the noise, and (n,) int32 labels, 1 inside.
 
     >>> x, labels = disk(1000, seed=0)
     >>> x.shape, labels.shape, 0.45 < labels.mean().item() < 0.55
     ((1000, 2), (1000,), True)
     """
-    _check_count("disk", n)
-    points = np.random.default_rng(seed).random((n, 2), dtype=np.float32)
+    _check_count("disk", n, noise)
+    rng = np.random.default_rng(seed)
+    points = rng.random((n, 2), dtype=np.float32)
     inside = ((points - 0.5) ** 2).sum(axis=1) < 1 / (2 * math.pi)
-    return _arrays(points, inside)
+    return _arrays(points + rng.normal(size=(n, 2)) * noise if noise else points, inside)
+
+
+def xor(n: int, noise: float = 0.0, seed: int = 0) -> tuple[mx.array, mx.array]:
+    """Points in four squares around the origin: class 1 where exactly one coordinate is positive.
+
+    Args:
+        n: how many points.
+        noise: standard deviation of what is added to both coordinates once a point has its label; 0 by default.
+        seed: of the random numbers.
+
+    Returns:
+        (n, 2) float32 points, uniform in [-1, 1)² before the noise, and (n,) int32 labels.
+
+    >>> x, labels = xor(200)
+    >>> bool(((x[:, 0] * x[:, 1] < 0) == labels).all())
+    True
+    """
+    _check_count("xor", n, noise)
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-1, 1, size=(n, 2))
+    labels = (points > 0).sum(axis=1) == 1
+    return _arrays(points + rng.normal(size=(n, 2)) * noise, labels)
 
 
 def moons(n: int, noise: float = 0.1, seed: int = 0) -> tuple[mx.array, mx.array]:
@@ -108,7 +134,7 @@ def _arrays(points: np.ndarray, labels: np.ndarray) -> tuple[mx.array, mx.array]
 
 
 def _check_count(name: str, n: int, noise: float = 0.0) -> None:
-    if n < 1:
-        raise ValueError(f"{name}: expected at least 1 point, got {n}")
+    if not is_whole(n) or n < 1:
+        raise ValueError(f"{name}: expected at least 1 point, got {shown(n)}")
     if noise < 0:
         raise ValueError(f"{name}: expected noise >= 0, got {noise}")

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
 from ..core.given import Input
+from ..core.module import Module
 from ..core.node import Node
 from ..core.parts import Part
-from ..core.sequential import Sequential
 from ..core.teach import teach
 from ..core.walk import ancestors
 from ..graph.graph import Graph
@@ -24,17 +25,17 @@ from ..graph.names import name_nodes
 from .boxes import Box, Picture
 from .painting import paint_svg
 
-Drawable = Graph | Sequential | Node | Sequence[Node]
+Drawable = Module | Node | Sequence[Node]
 SMALL = 4  # numbers: arrays up to this size are shown in full
 FEW = 40  # nodes: larger graphs are drawn without values
 SIGNS = {"Add": "+", "Subtract": "−", "Multiply": "×", "Divide": "/", "MatMul": "@", "Power": "^", "Negate": "−"}
 
 
 def draw(graph: Drawable, path: str | Path | None = None, values: bool | None = None, levels: bool = False) -> str:
-    """A picture of a Graph or Sequential, or of everything behind a node, as Mermaid text.
+    """A picture of a model, or of everything behind a node, as Mermaid text.
 
     Args:
-        graph: a Graph, a Sequential, a node, or a list of nodes.
+        graph: a Graph, any other model, a node, or a list of nodes.
         path: where to write the picture too: .svg, .png (needs matplotlib) or .mmd.
         values: whether to show values and gradients; left out, for graphs of up to 40 nodes.
         levels: whether to mark what can run side by side, a band for each level; see :meth:`miniframe.Graph.levels`.
@@ -67,15 +68,27 @@ def picture_of(graph: Drawable, values: bool | None = None, levels: bool = False
 
 def names_of(graph: Drawable) -> dict[str, Node]:
     """The nodes to draw, by name, in execution order."""
-    if isinstance(graph, Sequential):  # the same layers, called on a placeholder
-        start = Input(name="input")
-        graph = Graph(start, graph(start))
+    if isinstance(graph, Module) and not isinstance(graph, Graph):
+        graph = _described(graph)
     if isinstance(graph, Graph):
         return graph.names
-    outputs = [graph] if isinstance(graph, Node) else list(graph)
+    outputs = [graph] if isinstance(graph, Node) else list(graph) if isinstance(graph, (list, tuple)) else []
     if not outputs or not all(isinstance(node, Node) for node in outputs):
-        raise TypeError(f"draw: expected a Graph, a Sequential or nodes, got {graph!r}")
+        raise TypeError(f"draw: expected a Graph, a Sequential or nodes, or another model, got {graph!r}")
     return name_nodes(ancestors(outputs), {}, "draw")
+
+
+def _described(model: Module) -> Graph:
+    """The model's calls, on placeholders: one for each input that it must be given."""
+    given = [p.name for p in signature(model.forward).parameters.values() if p.default is p.empty]
+    starts = [Input(name="input")] if len(given) == 1 else [Input(name=name) for name in given]
+    try:
+        return Graph(starts if len(starts) > 1 else starts[0], model(*starts))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise TypeError(
+            f"draw: {model.title()} cannot be described without data ({error}); "
+            "draw(model(mf.Variable(x))) shows what it does with x"
+        ) from error
 
 
 def arrows_of(nodes: Iterable[Node]) -> list[tuple[int, int]]:

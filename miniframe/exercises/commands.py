@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..backend import shell
 from . import grading, progress
 from .catalogue import CATALOGUE, get
 from .exercise import Verdict
@@ -71,18 +72,19 @@ def _list(options: argparse.Namespace) -> None:
     print(
         f"\n{len(solved)} of {len(CATALOGUE)} solved: {progress.points(solved)} of {progress.points(CATALOGUE)} points."
     )
-    print("miniframe exercises start 4.2 writes exercise_4_2.py; miniframe check 4.2 looks at your answer.")
+    print(f"{shell.miniframe()} exercises start 4.2 writes exercise_4_2.py; {shell.miniframe()} check 4.2 looks at it.")
 
 
 def _start(options: argparse.Namespace) -> None:
     path = start(options.number, reset=options.reset)
     progress.forget(options.number)
-    print(f"{path}: replace the line with NotImplementedError, then: miniframe check {options.number}")
+    print(f"{path}: replace the line with NotImplementedError, then: {shell.miniframe()} check {options.number}")
 
 
 def _check(options: argparse.Namespace) -> int:
     if options.all == (options.number is not None):
-        raise ValueError("say which exercise, such as: miniframe check 4.2; or: miniframe check --all")
+        call = f"{shell.miniframe()} check"
+        raise ValueError(f"say which exercise, such as: {call} 4.2; or: {call} --all")
     numbers = list(CATALOGUE) if options.all else [get(options.number).number]
     found = verdicts(numbers, ".", options.seconds, int(options.memory * 2**30), options.seed)
     if options.seed == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..backend import shell
 from .catalogue import get
 from .exercise import Verdict
 from .sandbox import MEMORY, SECONDS, judge_files
@@ -27,7 +28,9 @@ def start(number: str, folder: str | Path = ".", reset: bool = False) -> Path:
     path = path_of(number, folder)
     if path.exists():
         if not reset:
-            raise ValueError(f"{path} exists already; to start again: miniframe exercises start {number} --reset")
+            raise ValueError(
+                f"{path} exists already; to start again: {shell.miniframe()} exercises start {number} --reset"
+            )
         path.rename(_backup(path))
     path.write_text(stub, encoding="utf-8")
     return path
@@ -47,7 +50,7 @@ def check(number: str, folder: str | Path = ".") -> str | None:
     get(number)
     path = path_of(number, folder)
     if not path.exists():
-        raise ValueError(f"{path} is missing; write it with: miniframe exercises start {number}")
+        raise ValueError(f"{path} is missing; write it with: {shell.miniframe()} exercises start {number}")
     verdict = verdicts([number], folder)[0]
     return None if verdict.right else verdict.hint
 
@@ -63,5 +66,5 @@ def verdicts(
     """
     present = [(number, path_of(number, folder)) for number in numbers if path_of(number, folder).is_file()]
     judged = {verdict.number: verdict for verdict in judge_files(present, seconds, memory, seed)}
-    missing = "There is no file; write it with: miniframe exercises start "
+    missing = f"There is no file; write it with: {shell.miniframe()} exercises start "
     return [judged.get(number, Verdict(number, "missing", missing + number)) for number in numbers]

@@ -83,7 +83,7 @@ def _shapes(row: Row) -> str:
     return ", ".join(sample_shape(one) for one in shape) if several else sample_shape(shape)
 
 
-def summary(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.float32) -> Summary:
+def summary(model: Module, input_shape: tuple[int, ...] | None = None, dtype: mx.Dtype = mx.float32) -> Summary:
     """A table of every layer's output shape, parameters and multiply-adds for one sample.
 
     Args:
@@ -94,7 +94,8 @@ def summary(model: Module, input_shape: tuple[int, ...], dtype: mx.Dtype = mx.fl
     one sample of zeros, lazily: shapes come out, no arithmetic is done.
     """
     if not isinstance(input_shape, (tuple, list)) or not all(isinstance(n, int) and n > 0 for n in input_shape):
-        raise ValueError(f"summary: expected the shape of one sample, such as (2,) or (28, 28, 1), got {input_shape!r}")
+        got = "nothing" if input_shape is None else repr(input_shape)
+        raise ValueError(f"summary: expected the shape of one sample, such as (2,) or (28, 28, 1), got {got}")
     parameters = list(model.parameters())
     found = Summary(
         title=type(model).__name__,

@@ -45,8 +45,8 @@ class FlightRecorder(Callback):
         samples: how many samples it looks at, always the same ones, drawn from the training data; 128 by default.
 
     Attributes:
-        readings: what was recorded, a list of :class:`miniframe.readings.Reading`.
-        findings: what was found, a list of :class:`miniframe.diagnosis.Finding`; printed, they are sentences.
+        readings: what was recorded, a list of :class:`miniframe.insight.readings.Reading`.
+        findings: what was found, a list of :class:`miniframe.insight.findings.Finding`; printed, they are sentences.
 
     >>> import miniframe as mf
     >>> mf.seed(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +13,12 @@ from ..core.module import Module
 from ..core.node import Node
 from ..core.untouched import untouched
 from ..graph.passes import Pass
-from ..layers import Conv2d, Linear
+from ..layers import Embedding
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
-from .formulas import FORMULAS, Call, count_of, largest
-
-LIBRARIES = {"numpy": ("np", "numpy"), "torch": ("torch", "torch"), "mlx": ("mx", "mlx.core")}
-FLOATS = {"numpy": "np.float32", "torch": "torch.float32", "mlx": "mx.float32"}
+from .code_call import Call, count_of, floats
+from .code_weights import LIBRARIES, initial
+from .formulas import FORMULAS, largest
 
 
 def to_code(model: Module, loss: Any, optimizer: Optimizer, language: str = "numpy", *, example: Any) -> str:
@@ -61,10 +59,12 @@ def to_code(model: Module, loss: Any, optimizer: Optimizer, language: str = "num
     parts = [
         f'"""{_about(model)} in {language}: forward, loss, backward and update, written out by miniframe."""',
         f"import {module}" + ("" if module == xp else f" as {xp}"),
-        "\n".join(_initial(model, language)),
+        "\n".join(initial(model, language)),
         "\n".join(_step(calls, result, target, value, gradient, _update(optimizer, xp))).replace("{xp}", xp),
-        "\n".join(_main(seen, result.shape, isinstance(loss, losses.CrossEntropyLoss), language)),
+        "\n".join(_main(seen, result.shape, isinstance(loss, losses.CrossEntropyLoss), language, _tokens(calls))),
     ]
+    if "math." in parts[3]:
+        parts[1] = f"import math\n\n{parts[1]}"
     return "\n\n\n".join(["\n\n".join(parts[:2]), *parts[2:]]) + "\n"
 
 
@@ -76,6 +76,7 @@ def _calls(model: Module, example: Any, language: str) -> tuple[list[Call], Call
         if len(seen.inputs) > 1 or len(seen.outputs) > 1:
             raise ValueError("to_code: expected a model with one input and one output")
         taken: set[str] = set()
+        cells = {id(cell): name for name, cell in model.named_items()}
         calls, refused = [], []
         for number, (name, node) in enumerate(seen.calls.items(), 1):
             names[id(node)] = f"h{number}"
@@ -83,7 +84,16 @@ def _calls(model: Module, example: Any, language: str) -> tuple[list[Call], Call
             inputs = [_given(input, names) for input in node.inputs]
             shapes = [tuple(input.shape) for input in node.inputs]
             call = Call(
-                node.module, inputs, shapes, f"h{number}", tuple(node.shape), language, path, taken, seen.title(name)
+                node.module,
+                inputs,
+                shapes,
+                f"h{number}",
+                tuple(node.shape),
+                language,
+                path,
+                taken,
+                seen.title(name),
+                cells,
             )
             formula = FORMULAS.get(type(node.module))  # type: ignore[arg-type]
             calls.append(call)
@@ -111,35 +121,6 @@ def _given(node: Node, names: dict[int, str]) -> str:
             raise ValueError(f"to_code: expected calls of layers on x, got a constant array of shape {node.shape}")
         return repr(node.value)
     return names[id(node)]
-
-
-def _initial(model: Module, language: str) -> Iterator[str]:
-    """Lines that draw the first weights as miniframe's layers do."""
-    xp, _ = LIBRARIES[language]
-    uniform = {
-        "numpy": "rng.uniform(-{0}, {0}, {1}).astype(np.float32)",
-        "torch": "(torch.rand({1}) * 2 - 1) * {0}",
-        "mlx": "mx.random.uniform(-{0}, {0}, {1})",
-    }[language]
-    yield "def initial():"
-    yield '    """The first weights: uniform between -1/√n and 1/√n, n the numbers that a neuron adds up."""'
-    if language == "numpy":
-        yield "    rng = np.random.default_rng(0)"
-    yield "    p = {}"
-    bounds: dict[str, int] = {}
-    for name, cell in model.named_items():
-        if isinstance(cell, (Linear, Conv2d)):
-            for own in ("weight", "bias"):
-                bounds[f"{name}.{own}" if name else own] = math.prod(cell.weight.shape[1:])
-    for name, array in model.state_dict().items():
-        shape, fan_in = tuple(array.shape), bounds.get(name, 0)
-        if fan_in:
-            yield f'    p["{name}"] = ' + uniform.format(f"{fan_in}**-0.5", shape)
-        else:
-            start = "zeros" if name.endswith(("bias", "running_mean")) else "ones"
-            dtype = f", dtype={FLOATS[language]}"
-            yield f'    p["{name}"] = {xp}.{start}({shape}{dtype})'
-    yield "    return p"
 
 
 def _step(
@@ -189,16 +170,16 @@ def _loss(loss: Loss, result: Call, xp: str, language: str) -> tuple[str, list[s
         lines = [f"loss = ({xp}.log(1 + {xp}.exp(-abs({z}))) + {z} * ({z} > 0) - y * {z}).sum(){share}"]
         return str(shape), lines, f"(1 / (1 + {xp}.exp(-{z})) - y){share}"
     plain = type(loss) is losses.CrossEntropyLoss and loss.label_smoothing == 0 and loss.ignore_index is None
-    if plain and len(shape) == 2:
-        share = " / len(x)" if count else ""
-        dtype = ", dtype=np.float32" if language == "numpy" else ""
+    if plain:
+        labels = count_of(shape[1:-1])
+        share = "" if not count else f" / ({labels})" if "*" in labels else f" / {labels}"
         lines = [
-            f"q = {xp}.eye({shape[1]}{dtype})[y]  # a row for each label: 1 for its class, 0 elsewhere",
+            f"q = {xp}.eye({shape[-1]}{floats(language)})[y]  # a row for each label: 1 for its class, 0 elsewhere",
             f"shifted = {z} - {largest(language, z)}",
             f"log_p = shifted - {xp}.log({xp}.exp(shifted).sum(-1, keepdims=True))",
             f"loss = -(q * log_p).sum(){share}",
         ]
-        return f"({shape[0]},), whole numbers", lines, f"({xp}.exp(log_p) - q){share}"
+        return f"{shape[:-1]}, whole numbers", lines, f"({xp}.exp(log_p) - q){share}"
     raise ValueError(
         f"to_code: there is no formula here for {loss.title()}; known: MSELoss, L1Loss, BCEWithLogitsLoss, and "
         "CrossEntropyLoss of integer labels without smoothing"
@@ -239,7 +220,13 @@ def _update(optimizer: Optimizer, xp: str) -> list[str]:
     raise ValueError(f"to_code: there is no formula here for {name}; known: SGD, Adam, AdamW")
 
 
-def _main(x: mx.array, output: tuple[int, ...], labels: bool, language: str) -> Iterator[str]:
+def _tokens(calls: list[Call]) -> int:
+    """How many different numbers the input may hold, where the first layer looks rows up; 0 for real numbers."""
+    first = calls[0].layer
+    return first.num_embeddings if isinstance(first, Embedding) else 0
+
+
+def _main(x: mx.array, output: tuple[int, ...], labels: bool, language: str, tokens: int) -> Iterator[str]:
     """The lines that train ten steps on random numbers when the script is run."""
     normal = {
         "numpy": "np.random.default_rng(1).normal(size={}).astype(np.float32)",
@@ -248,14 +235,16 @@ def _main(x: mx.array, output: tuple[int, ...], labels: bool, language: str) -> 
     }[language]
     classes = {
         "numpy": "np.random.default_rng(2).integers(0, {1}, {0})",
-        "torch": "torch.randint(0, {1}, ({0},))",
-        "mlx": "mx.random.randint(0, {1}, ({0},))",
+        "torch": "torch.randint(0, {1}, {0})",
+        "mlx": "mx.random.randint(0, {1}, {0})",
     }[language]
-    if not is_floating(x):
+    if not is_floating(x) and not tokens:
         raise ValueError(f"to_code: expected an example of real numbers, got {x.dtype}")
     yield 'if __name__ == "__main__":'
     yield "    p, state = initial(), {}"
-    yield f"    x = {normal.format(tuple(x.shape))}"
-    yield f"    y = {classes.format(*output) if labels else normal.format(output).replace('_rng(1)', '_rng(2)')}"
+    shape = tuple(x.shape)
+    yield f"    x = {classes.format(shape, tokens) if tokens else normal.format(shape)}"
+    target = classes.format(output[:-1], output[-1]) if labels else normal.format(output).replace("_rng(1)", "_rng(2)")
+    yield f"    y = {target}"
     yield "    for number in range(10):"
     yield '        print(f"step {number}: loss {step(p, state, x, y):.6f}")'

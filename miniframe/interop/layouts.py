@@ -6,7 +6,8 @@ axes in another order, and a Linear layer that follows a Flatten has the columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..core.cells import Buffer
 from ..core.module import Module
+from ..core.warn import users_line
 from ..layers import (
     GRU,
     LSTM,
@@ -75,7 +77,11 @@ def layers_with_channels(model: Module, channels: int | None = None) -> Iterator
         channels: of the images that the model itself is given; None if nobody has said so.
     """
     seen = Seen(channels, _begins_with_images(model, channels))
+    as_there = getattr(model, "torch_columns", False)  # of a Graph from PyTorch, which turns images before it flattens
     for path, module in model.named_modules():
+        if as_there and isinstance(module, Linear):
+            yield path, module, Seen(1, False)
+            continue
         if isinstance(module, (Flatten, Linear, *POOLED, *OF_SEQUENCES)):
             seen.image, seen.flattened = False, seen.flattened or isinstance(module, Flatten)
         if (width := _channels_in(module, seen.image)) is not None:
@@ -118,6 +124,18 @@ def may_hide_colours(module: Module, seen: Seen) -> bool:
     """Whether a Linear layer may see flattened colour images, while nothing tells how many channels they have."""
     unknown = seen.channels is None and seen.flattened
     return unknown and isinstance(module, Linear) and module.in_features % COLOURS == 0
+
+
+def warn_of_colours(layers: Iterable[tuple[Module, Seen]], where: str) -> None:
+    """Say that a Linear layer may see colour images, whose pixels PyTorch flattens in another order."""
+    for layer, seen in layers:
+        if may_hide_colours(layer, seen):
+            warnings.warn(
+                f"{where}: {layer.title()} sees flattened images, and nothing tells how many channels they have; 1 is "
+                f"taken, which is wrong for colour images: give channels={COLOURS}, or channels=1 if that is right",
+                stacklevel=users_line(),
+            )
+            return
 
 
 def from_torch_layout(module: Module, array: np.ndarray, channels: int) -> np.ndarray:

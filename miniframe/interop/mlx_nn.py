@@ -9,9 +9,11 @@ from typing import Any
 import mlx.core as mx
 
 from .. import layers as mf
+from ..core.arrays import as_tuple
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..saving.weights import WeightsReport, put_weights
+from .mlx_sequences import SEQUENCES_FROM_MLX, SEQUENCES_TO_MLX, weights_from_mlx, weights_to_mlx
 
 FROM_MLX: dict[str, Callable[[Any], Module]] = {
     "Linear": lambda m: mf.Linear(m.weight.shape[1], m.weight.shape[0], "bias" in m),
@@ -30,12 +32,13 @@ FROM_MLX: dict[str, Callable[[Any], Module]] = {
     "GroupNorm": lambda m: mf.GroupNorm(m.num_groups, m.dims, m.eps, "weight" in m),
     "MaxPool2d": lambda m: mf.MaxPool2d(tuple(m._kernel_size), tuple(m._stride), _even(m)),
     "AvgPool2d": lambda m: mf.AvgPool2d(tuple(m._kernel_size), tuple(m._stride), _even(m)),
+    **SEQUENCES_FROM_MLX,
     "Dropout": lambda m: mf.Dropout(1 - m._p_1),
     "Identity": lambda m: mf.Identity(),
     "ReLU": lambda m: mf.ReLU(),
     "LeakyReLU": lambda m: mf.LeakyReLU(m._negative_slope),
     "ELU": lambda m: mf.ELU(m._alpha),
-    "GELU": lambda m: mf.GELU(),
+    "GELU": lambda m: mf.GELU("none" if m._approx == "none" else "tanh"),
     "SiLU": lambda m: mf.SiLU(),
     "Sigmoid": lambda m: mf.Sigmoid(),
     "Tanh": lambda m: mf.Tanh(),
@@ -44,7 +47,7 @@ FROM_MLX: dict[str, Callable[[Any], Module]] = {
 }  # fmt: skip
 ONLY = {  # settings that the layer here does not have any other value for
     "GroupNorm": ("pytorch_compatible", True),
-    "GELU": ("_approx", "none"),
+    "GELU": ("_approx", ("none", "precise", "tanh")),
     "BatchNorm": ("track_running_stats", True),
 }
 
@@ -75,7 +78,8 @@ def from_mlx(module: Any) -> Module:
         known = ", ".join(("Sequential", *FROM_MLX))
         raise ValueError(f"from_mlx: no counterpart for {', '.join(refused)}; known are {known}")
     load_mlx_weights(model, module)
-    learning = {_renamed(name) for name, _ in _flat(module.trainable_parameters())}
+    learns = {_renamed(name): array for name, array in _flat(module.trainable_parameters())}
+    learning = set(weights_from_mlx(learns, dict(model.named_modules())))
     for name, parameter in model.named_parameters():
         parameter.trainable = name in learning
     return model.train(module.training)
@@ -91,10 +95,13 @@ def _layer(module: Any, path: str, refused: list[str]) -> Module:
     option, value = ONLY.get(kind, ("", None))
     if kind not in FROM_MLX:
         refused.append(place + kind)
-    elif option and (found := getattr(module, option)) != value:
-        refused.append(f"{place}{kind} with {option.strip('_')}={found!r} instead of {value!r}")
+    elif option and (found := getattr(module, option)) not in as_tuple(value):
+        refused.append(f"{place}{kind} with {option.strip('_')}={found!r} instead of {as_tuple(value)[0]!r}")
     else:
-        return FROM_MLX[kind](module)
+        try:
+            return FROM_MLX[kind](module)
+        except ValueError as error:
+            refused.append(f"{place}{kind}{error}")
     return mf.Identity()
 
 
@@ -114,7 +121,8 @@ def load_mlx_weights(model: Module, weights: Any, strict: bool = True) -> Weight
     """
     pairs = _flat(weights.parameters()) if hasattr(weights, "parameters") else dict(weights).items()
     own = dict(model.named_items())
-    arrays = {name if name in own else _renamed(name): mx.array(array) for name, array in pairs}
+    renamed = {name if name in own else _renamed(name): mx.array(array) for name, array in pairs}
+    arrays = weights_from_mlx(renamed, dict(model.named_modules()))
     return put_weights(model, arrays, strict, "load_mlx_weights")
 
 
@@ -134,17 +142,25 @@ def to_mlx(model: Module) -> Any:
     module = _module(nn, model, "", "", refused, names)
     if refused:
         raise ValueError(f"to_mlx: no counterpart in mlx.nn for {', '.join(refused)}")
-    module.load_weights([(f"{names[n.rpartition('.')[0]]}{n.rpartition('.')[2]}", a) for n, a in _state(model)])
+    state = weights_to_mlx(model.state_dict(), dict(model.named_modules()))
+    module.load_weights([(_there(name, names), array) for name, array in state.items()])
     return module.train(model.training)
 
 
-def _state(model: Module) -> list[tuple[str, mx.array]]:
-    return list(model.state_dict().items())
+def _there(name: str, names: dict[str, str]) -> str:
+    """The name of an array there: that of the nearest layer around it, which has one, with the rest behind."""
+    path, rest = name, ""
+    while path not in names:
+        path, _, last = path.rpartition(".")
+        rest = f"{last}.{rest}" if rest else last
+    return f"{names[path]}{rest}"
 
 
 def _module(nn: Any, layer: Module, path: str, there: str, refused: list[str], names: dict[str, str]) -> Any:
     """The counterpart of a layer; ``names`` learns how its path begins there."""
     names[path] = there
+    if type(layer) is mf.Checkpointed:
+        return _module(nn, layer.layer, path, there, refused, names)
     if type(layer) is Sequential:
         inner = enumerate(layer.layers.items())
         parts = [
@@ -174,6 +190,8 @@ def _conv(l: Any, nn: Any) -> Any:
 
 
 def _pool(l: Any, nn: Any) -> Any:
+    if l.ceil_mode or not getattr(l, "count_include_pad", True):
+        raise ValueError("")
     (rows, _), (columns, _) = l.window.padding
     return getattr(nn, type(l).__name__)(l.window.kernel, l.window.stride, (rows, columns))
 
@@ -203,13 +221,15 @@ TO_MLX: dict[type, Callable[[Any, Any], Any]] = {
     **dict.fromkeys((mf.Conv2d, mf.Conv1d), _conv),
     **dict.fromkeys((mf.MaxPool2d, mf.AvgPool2d), _pool),
     **dict.fromkeys((mf.BatchNorm, mf.GroupNorm, mf.LayerNorm, mf.RMSNorm), _norm),
+    **SEQUENCES_TO_MLX,
     mf.Softmax: _softmax,
     mf.Dropout: lambda l, nn: nn.Dropout(l.p),
     mf.LeakyReLU: lambda l, nn: nn.LeakyReLU(l.slope),
     mf.ELU: lambda l, nn: nn.ELU(l.alpha),
+    mf.GELU: lambda l, nn: nn.GELU("none" if l.approximate == "none" else "tanh"),
     **{
         kind: lambda l, nn: getattr(nn, type(l).__name__)()
-        for kind in (mf.Identity, mf.ReLU, mf.GELU, mf.SiLU, mf.Sigmoid, mf.Tanh, mf.Softplus)
+        for kind in (mf.Identity, mf.ReLU, mf.SiLU, mf.Sigmoid, mf.Tanh, mf.Softplus)
     },
 }
 

@@ -123,6 +123,14 @@ def _split(c: Call) -> list[str]:
     return list(found) if isinstance(found, list) else [found]
 
 
+def _for_each(c: Call) -> str:
+    """As many copies as the batch has samples."""
+    ends = (c.numbers([end], what=what) for end, what in ((0, "start"), (1, "stop")))
+    samples = c.op("Slice", c.op("Shape", c.x[1]), *ends)
+    ones = c.numbers([1] * (len(c.shapes[0]) - 1), what="ones")
+    return str(c.op("Expand", c.x[0], c.op("Concat", samples, ones, axis=0)))
+
+
 def _index(c: Call) -> str:
     """x[index] with slices, numbers, None, ..., and one list of numbers."""
     index = c.layer.index if isinstance(c.layer.index, tuple) else (c.layer.index,)
@@ -160,6 +168,14 @@ def _sliced(c: Call, x: str, part: slice, axis: int) -> str:
     return str(c.op("Slice", x, *ends, c.numbers([axis], what="axes"), c.numbers([step], what="step")))
 
 
+def _dealt(c: Call) -> str:
+    """The channels as a table of groups, turned and read again."""
+    given, groups, ndim = c.shapes[0], c.layer.groups, len(c.shapes[0])
+    rows = (*given[:-1], groups, given[-1] // groups)
+    turned = c.op("Transpose", c.reshape(c.x[0], given, rows), perm=[*range(ndim - 1), ndim, ndim - 1])
+    return str(c.reshape(turned, (*given[:-1], rows[-1], groups), given))
+
+
 ARRAYS: dict[type, Write] = {
     arithmetic.Add: _alike("Add"),
     arithmetic.Subtract: _alike("Sub"),
@@ -192,6 +208,7 @@ ARRAYS: dict[type, Write] = {
     combine.Concatenate: _alike("Concat", axis="axis"),
     combine.Stack: _stack,
     combine.Split: _split,
+    combine.ForEachSample: _for_each,
     combine.Where: _where,
     combine.Maximum: _alike("Max"),
     combine.Minimum: _alike("Min"),
@@ -204,7 +221,13 @@ ARRAYS: dict[type, Write] = {
     mf.Tanh: plain("Tanh"),
     mf.Softplus: plain("Softplus"),
     mf.SiLU: _silu,
-    mf.GELU: plain("Gelu"),
+    mf.GELU: lambda c: c.op("Gelu", c.x[0], approximate=c.layer.approximate),
+    mf.ReLU6: lambda c: c.op("Min", c.op("Relu", c.x[0]), c.like(6.0)),
+    mf.Hardsigmoid: lambda c: c.op("HardSigmoid", c.x[0], alpha=1 / 6, beta=0.5),
+    mf.Hardswish: lambda c: c.op("Mul", c.x[0], c.op("HardSigmoid", c.x[0], alpha=1 / 6, beta=0.5)),
+    mf.LayerScale: lambda c: c.op("Mul", c.x[0], c.cell(c.layer.weight)),
+    mf.StochasticDepth: plain("Identity"),
+    mf.ChannelShuffle: _dealt,
     mf.SwiGLU: _swiglu,
     mf.Softmax: plain("Softmax", axis="axis"),
     mf.LogSoftmax: plain("LogSoftmax", axis="axis"),

@@ -27,9 +27,9 @@ def _linear(c: Call) -> str:
     return str(y if layer.bias is None else c.op("Add", y, c.cell(layer.bias)))
 
 
-def _window(layer: Any, axes: slice) -> dict[str, Any]:
+def _window(layer: Any, axes: slice, size: tuple[int, int] | None = None) -> dict[str, Any]:
     """Kernel, steps and padding as ONNX has them: all starts, then all ends."""
-    window = layer.window
+    window = layer.window if size is None else layer.window_on(*size)
     before, after = zip(*window.padding[axes])
     return {
         "kernel_shape": list(window.kernel[axes]), "strides": list(window.stride[axes]),
@@ -141,10 +141,16 @@ def _vector_quantizer(c: Call) -> list[str]:
 # -------------------------------------------------------------------- pooling and resizing
 
 
-def _pool(kind: str, **attributes: Any) -> Write:
+def _pool(kind: str) -> Write:
     def write(c: Call) -> str:
+        attributes: dict[str, Any] = {}
         ndim = len(c.shapes[0])
-        window = _window(c.layer, _spatial(c))
+        size = (c.shapes[0][1] if ndim == 4 else 1, c.shapes[0][-2])
+        if kind == "AveragePool":
+            if c.layer.ceil_mode:
+                raise ValueError("with ceil_mode")
+            attributes["count_include_pad"] = int(c.layer.count_include_pad)
+        window = _window(c.layer, _spatial(c), size)
         window.pop("dilations")
         y = c.op(kind, c.channels_first(c.x[0], ndim), **window, **attributes)
         return c.channels_last(y, ndim)
@@ -192,8 +198,8 @@ OPERATORS: dict[type, Write] = {
     mf.Standardize: _standardize,
     mf.MaxPool2d: _pool("MaxPool"),
     mf.MaxPool1d: _pool("MaxPool"),
-    mf.AvgPool2d: _pool("AveragePool", count_include_pad=1),
-    mf.AvgPool1d: _pool("AveragePool", count_include_pad=1),
+    mf.AvgPool2d: _pool("AveragePool"),
+    mf.AvgPool1d: _pool("AveragePool"),
     mf.GlobalAvgPool2d: _reduced("ReduceMean", [1, 2]),
     mf.GlobalAvgPool1d: _reduced("ReduceMean", [1]),
     mf.GlobalMaxPool1d: _reduced("ReduceMax", [1]),

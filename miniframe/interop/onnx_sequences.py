@@ -37,6 +37,8 @@ def _attention(c: Call) -> str:
     order = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
     scores = c.op("MatMul", c.op("Mul", query, c.like(scale)), c.turn(key, *order))
     allowed = c.x[3] if len(c.x) > 3 else None
+    if len(c.x) > 4:
+        scores = c.op("Add", scores, c.x[4])
     if layer.causal:
         queries, count = shape[-2], keys[-2]
         earlier = c.numbers(np.arange(count) <= np.arange(count - queries, count)[:, None], bool, "earlier")
@@ -122,6 +124,8 @@ def _rotary(c: Call) -> str:
 def _recurrent(c: Call) -> Any:
     """One operator for each layer, which reads in all its directions."""
     layer = c.layer
+    if mx.bool_ in c.dtypes:
+        raise ValueError("with a mask")
     directions, starts = layer.directions, [c.turn(x, 1, 0, 2) for x in c.x[1:]]
     sequence, ends = c.turn(c.x[0], 1, 0, 2), []  # time in front
     for level in range(layer.num_layers):

@@ -27,8 +27,14 @@ def check_time_axis(model: Module, where: str) -> None:
     Raises:
         ValueError: naming both layers.
     """
+    if (problem := time_axis_problem(model)) is not None:
+        raise ValueError(f"{where}: {problem}")
+
+
+def time_axis_problem(model: Module) -> str | None:
+    """Which two layers would have time on different axes in PyTorch, in words; None if all is well."""
     if not any(isinstance(module, TIME_LAST) for module in model.modules()):
-        return
+        return None
     before, last = None, False  # the latest layer that tells, and whether PyTorch has time last there
     for path, module in model.named_modules():
         if isinstance(module, TURNED_EITHER_WAY) or any(isinstance(inner, Module) for _, inner in module.children()):
@@ -39,13 +45,14 @@ def check_time_axis(model: Module, where: str) -> None:
         here = isinstance(module, TIME_LAST)
         if before is not None and here is not last:
             first, second = ("(N, C, T)", "(N, T, C)") if last else ("(N, T, C)", "(N, C, T)")
-            raise ValueError(
-                f"{where}: {before} has {first} in PyTorch and {path or 'the model'}, {module.title()}, has {second}; "
+            return (
+                f"{before} has {first} in PyTorch and {path or 'the model'}, {module.title()}, has {second}; "
                 "convert the parts before and after on their own, and turn the sequences in between"
             )
         before, last = f"{path}, {module.title()},", here
         if type(module) in GLOBAL:
             before = None
+    return None
 
 
 def _checked(make: Callable[[Any], Module], **expected: Any) -> Callable[[Any], Module]:

@@ -7,27 +7,11 @@ from typing import Any
 
 from .. import layers as mf
 from ..core.module import Module
+from .activations import ACTIVATIONS_FROM_TORCH, ACTIVATIONS_TO_TORCH, only
 from .over_time import OVER_TIME_FROM_TORCH, OVER_TIME_TO_TORCH
 from .sequences import SEQUENCES_FROM_TORCH, SEQUENCES_TO_TORCH
 
 FLOAT32_EPS = 2.0**-23  # what PyTorch's RMSNorm adds if it is told nothing
-
-
-def layer_from_torch(module: Any) -> Module | None:
-    """The layer for a PyTorch module without inner modules, with weights of its own; None if there is none.
-
-    Raises:
-        ValueError: for a module with an option that the layer does not have.
-    """
-    make = FROM_TORCH.get(type(module).__name__)
-    return None if make is None else make(module)
-
-
-def _only(module: Any, **expected: Any) -> None:
-    """Raise unless these options of the module have these values."""
-    for option, value in expected.items():
-        if getattr(module, option, value) != value:
-            raise ValueError(f"from_torch: {module} has {option}={getattr(module, option)!r}; only {value!r} is known")
 
 
 def _both(m: Any) -> None:
@@ -36,19 +20,19 @@ def _both(m: Any) -> None:
 
 
 def _conv(m: Any) -> Module:
-    _only(m, padding_mode="zeros")
+    only(m, padding_mode="zeros")
     settings = (m.stride, m.padding, m.dilation, m.groups, m.bias is not None)
     return mf.Conv2d(m.in_channels, m.out_channels, m.kernel_size, *settings)
 
 
 def _conv_transpose(m: Any) -> Module:
-    _only(m, padding_mode="zeros", groups=1)
+    only(m, padding_mode="zeros", groups=1)
     settings = (m.stride, m.padding, m.output_padding, m.dilation, m.bias is not None)
     return mf.ConvTranspose2d(m.in_channels, m.out_channels, m.kernel_size, *settings)
 
 
 def _batch_norm(m: Any) -> Module:
-    _only(m, track_running_stats=True)
+    only(m, track_running_stats=True)
     if m.momentum is None:
         raise ValueError(f"from_torch: {m} has momentum=None, a cumulative mean; only a number is known")
     _both(m)
@@ -67,7 +51,7 @@ def _layer_norm(m: Any) -> Module:
 
 
 def _instance_norm(m: Any) -> Module:
-    _only(m, track_running_stats=False)
+    only(m, track_running_stats=False)
     return mf.InstanceNorm(m.num_features, m.eps, m.affine)
 
 
@@ -79,57 +63,38 @@ def _rms_norm(m: Any) -> Module:
 
 
 def _max_pool(m: Any) -> Module:
-    _only(m, dilation=1, ceil_mode=False, return_indices=False)
-    return mf.MaxPool2d(m.kernel_size, m.stride, m.padding)
+    only(m, dilation=1, return_indices=False)
+    return mf.MaxPool2d(m.kernel_size, m.stride, m.padding, m.ceil_mode)
 
 
 def _avg_pool(m: Any) -> Module:
-    _only(m, ceil_mode=False, count_include_pad=True, divisor_override=None)
-    return mf.AvgPool2d(m.kernel_size, m.stride, m.padding)
+    only(m, divisor_override=None)
+    return mf.AvgPool2d(m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
 
 
 def _flatten(m: Any) -> Module:
-    _only(m, start_dim=1, end_dim=-1)
+    only(m, start_dim=1, end_dim=-1)
     return mf.Flatten()
 
 
 def _upsample(m: Any) -> Module:
-    _only(m, size=None)
+    only(m, size=None)
     if m.mode == "bilinear":
-        _only(m, align_corners=None if m.align_corners is None else False)
+        only(m, align_corners=None if m.align_corners is None else False)
     factors = m.scale_factor if isinstance(m.scale_factor, tuple) else (m.scale_factor,) * 2
     if any(factor != int(factor) for factor in factors):
         raise ValueError(f"from_torch: {m} enlarges by a fraction; only whole factors are known")
     return mf.Upsample2d((int(factors[0]), int(factors[1])), m.mode)
 
 
-def _softmax(make: Callable[..., Module]) -> Callable[[Any], Module]:
-    def convert(m: Any) -> Module:
-        if m.dim not in (1, -1):
-            raise ValueError(f"from_torch: {m} has dim={m.dim}; only 1 and -1, the classes, are known")
-        return make(axis=-1)
-
-    return convert
-
-
-def _softplus(m: Any) -> Module:
-    _only(m, beta=1)
-    return mf.Softplus()
-
-
-def _gelu(m: Any) -> Module:
-    _only(m, approximate="none")
-    return mf.GELU()
-
-
 def _recurrent(make: Callable[..., Module]) -> Callable[[Any], Module]:
     """PyTorch's second result, the last state, is left out; what ``to_torch`` made says which output it gives."""
 
     def convert(m: Any) -> Module:
-        _only(m, batch_first=True, dropout=0, proj_size=0)
+        only(m, batch_first=True, proj_size=0)
         options = {"nonlinearity": m.nonlinearity} if make is mf.RNN else {}
         return make(
-            m.input_size, m.hidden_size, m.num_layers, bias=m.bias, bidirectional=m.bidirectional,
+            m.input_size, m.hidden_size, m.num_layers, bias=m.bias, bidirectional=m.bidirectional, dropout=m.dropout,
             return_sequences=getattr(m, "return_sequences", True), **options,
         )  # fmt: skip
 
@@ -152,19 +117,7 @@ FROM_TORCH: dict[str, Callable[[Any], Module]] = {
     "Upsample": _upsample,
     "ZeroPad2d": lambda m: mf.ZeroPad2d(m.padding),
     "Flatten": _flatten,
-    "Dropout": lambda m: mf.Dropout(m.p),
-    "Identity": lambda m: mf.Identity(),
-    "ReLU": lambda m: mf.ReLU(),
-    "LeakyReLU": lambda m: mf.LeakyReLU(m.negative_slope),
-    "PReLU": lambda m: mf.PReLU(m.num_parameters),
-    "ELU": lambda m: mf.ELU(m.alpha),
-    "Sigmoid": lambda m: mf.Sigmoid(),
-    "Tanh": lambda m: mf.Tanh(),
-    "Softplus": _softplus,
-    "SiLU": lambda m: mf.SiLU(),
-    "GELU": _gelu,
-    "Softmax": _softmax(mf.Softmax),
-    "LogSoftmax": _softmax(mf.LogSoftmax),
+    **ACTIVATIONS_FROM_TORCH,
     **SEQUENCES_FROM_TORCH,
     **OVER_TIME_FROM_TORCH,
     **{make.__name__: _recurrent(make) for make in (mf.RNN, mf.GRU, mf.LSTM)},
@@ -235,12 +188,10 @@ def _torch_rms_norm(layer: Any, nn: Any, image: bool) -> Any:
     return nn.RMSNorm(layer.num_features, layer.eps, layer.weight is not None)
 
 
-def _torch_pool(name: str) -> Callable[[Any, Any, bool], Any]:
-    return lambda l, nn, _: getattr(nn, name)(l.window.kernel, l.window.stride, _sides(l.window)[0])
-
-
-def _torch_softmax(name: str) -> Callable[[Any, Any, bool], Any]:
-    return lambda l, nn, image: getattr(nn, name)(dim=1 if image and l.axis in (-1, 3) else l.axis)
+def _torch_pool(name: str, *options: str) -> Callable[[Any, Any, bool], Any]:
+    return lambda l, nn, _: getattr(nn, name)(
+        l.window.kernel, l.window.stride, _sides(l.window)[0], **{option: getattr(l, option) for option in options}
+    )
 
 
 def _torch_recurrent(layer: Any, nn: Any, image: bool) -> Any:
@@ -257,7 +208,7 @@ def _torch_recurrent(layer: Any, nn: Any, image: bool) -> Any:
     options = {"nonlinearity": layer.nonlinearity} if type(layer) is mf.RNN else {}
     result = type(kind.__name__, (kind,), {"forward": forward})(
         layer.input_size, layer.hidden_size, layer.num_layers, bias=layer.biased, batch_first=True,
-        bidirectional=layer.directions == 2, **options,
+        bidirectional=layer.directions == 2, dropout=layer.dropout, **options,
     )  # fmt: skip
     result.return_sequences = layer.return_sequences
     return result
@@ -272,26 +223,14 @@ TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {
     mf.GroupNorm: lambda l, nn, _: nn.GroupNorm(l.num_groups, l.num_channels, l.eps, l.weight is not None),
     mf.InstanceNorm: _torch_instance_norm,
     mf.RMSNorm: _torch_rms_norm,
-    mf.MaxPool2d: _torch_pool("MaxPool2d"),
-    mf.AvgPool2d: _torch_pool("AvgPool2d"),
+    mf.MaxPool2d: _torch_pool("MaxPool2d", "ceil_mode"),
+    mf.AvgPool2d: _torch_pool("AvgPool2d", "ceil_mode", "count_include_pad"),
     mf.AdaptiveAvgPool2d: lambda l, nn, _: nn.AdaptiveAvgPool2d(l.output_size),
     mf.GlobalAvgPool2d: lambda l, nn, _: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     mf.Upsample2d: lambda l, nn, _: nn.Upsample(scale_factor=l.scale, mode=l.mode),
     mf.ZeroPad2d: lambda l, nn, _: nn.ZeroPad2d((l.left, l.right, l.top, l.bottom)),
     mf.Flatten: lambda l, nn, _: nn.Flatten(),
-    mf.Dropout: lambda l, nn, _: nn.Dropout(l.p),
-    mf.Identity: lambda l, nn, _: nn.Identity(),
-    mf.ReLU: lambda l, nn, _: nn.ReLU(),
-    mf.LeakyReLU: lambda l, nn, _: nn.LeakyReLU(l.slope),
-    mf.PReLU: lambda l, nn, _: nn.PReLU(l.num_parameters),
-    mf.ELU: lambda l, nn, _: nn.ELU(l.alpha),
-    mf.Sigmoid: lambda l, nn, _: nn.Sigmoid(),
-    mf.Tanh: lambda l, nn, _: nn.Tanh(),
-    mf.Softplus: lambda l, nn, _: nn.Softplus(),
-    mf.SiLU: lambda l, nn, _: nn.SiLU(),
-    mf.GELU: lambda l, nn, _: nn.GELU(),
-    mf.Softmax: _torch_softmax("Softmax"),
-    mf.LogSoftmax: _torch_softmax("LogSoftmax"),
+    **ACTIVATIONS_TO_TORCH,
     **SEQUENCES_TO_TORCH,
     **OVER_TIME_TO_TORCH,
     **dict.fromkeys((mf.RNN, mf.GRU, mf.LSTM), _torch_recurrent),

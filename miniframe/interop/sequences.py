@@ -17,7 +17,9 @@ V = TypeVar("V")
 PACKED = "in_proj_"
 PROJECTIONS = ("query", "key", "value")
 SEPARATE = {"q_proj_weight": "query.weight", "k_proj_weight": "key.weight", "v_proj_weight": "value.weight"}
-PARTS = {"self_attn": "attention", "linear1": "mlp.up", "linear2": "mlp.down"}  # of a TransformerEncoderLayer
+PARTS = {  # of a TransformerEncoderLayer and of a TransformerDecoderLayer
+    "self_attn": "attention", "multihead_attn": "cross", "linear1": "mlp.up", "linear2": "mlp.down",
+}  # fmt: skip
 
 
 def unpacked(entries: Mapping[str, V], ours: Collection[str], thirds: Callable[[V], tuple[V, ...]]) -> dict[str, V]:

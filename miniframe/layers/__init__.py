@@ -13,7 +13,12 @@ from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
 from .arithmetic import Add as Add
 from .attention import ScaledDotProductAttention as ScaledDotProductAttention
+from .channels import ChannelShuffle as ChannelShuffle
+from .channels import LayerScale as LayerScale
+from .checkpointed import Checkpointed as Checkpointed
+from .checkpointed import checkpointed as checkpointed
 from .combine import Concatenate as Concatenate
+from .combine import ForEachSample as ForEachSample
 from .combine import Maximum as Maximum
 from .combine import Minimum as Minimum
 from .combine import Split as Split
@@ -27,6 +32,7 @@ from .combine import stack as stack
 from .combine import where as where
 from .convolution import Conv2d as Conv2d
 from .convolution import ConvTranspose2d as ConvTranspose2d
+from .decoder import DecoderBlock as DecoderBlock
 from .dropout import Dropout as Dropout
 from .elementwise import Abs as Abs
 from .elementwise import AsType as AsType
@@ -39,8 +45,12 @@ from .embedding import Embedding as Embedding
 from .gated import GatedMLP as GatedMLP
 from .gated import SwiGLU as SwiGLU
 from .gated import swiglu as swiglu
+from .hard import Hardsigmoid as Hardsigmoid
+from .hard import Hardswish as Hardswish
+from .hard import ReLU6 as ReLU6
 from .instance_norm import InstanceNorm as InstanceNorm
 from .linear import Linear as Linear
+from .masks import pad_sequences as pad_sequences
 from .multi_head import MergeHeads as MergeHeads
 from .multi_head import MultiHeadAttention as MultiHeadAttention
 from .multi_head import SplitHeads as SplitHeads
@@ -80,5 +90,6 @@ from .shape import Reshape as Reshape
 from .shape import Squeeze as Squeeze
 from .shape import Unsqueeze as Unsqueeze
 from .standardize import Standardize as Standardize
+from .stochastic_depth import StochasticDepth as StochasticDepth
 from .tap import Tap as Tap
 from .transformer import TransformerBlock as TransformerBlock

@@ -9,6 +9,7 @@ import math
 
 import mlx.core as mx
 
+from ..backend.exponential import exp, normal
 from ..core.checks import real
 from ..core.expression import method
 from ..core.module import Module
@@ -184,19 +185,38 @@ class SiLU(Module):
 class GELU(Module):
     """y = x Φ(x), with Φ the cumulative normal distribution. dx = dy (Φ(x) + x φ(x)), φ being its density.
 
-    Hendrycks & Gimpel 2016, exact form: Φ(x) = (1 + erf(x / √2)) / 2, φ(x) = exp(-x² / 2) / √(2π).
+    Hendrycks & Gimpel 2016, exact form: Φ(x) = (1 + erf(x / √2)) / 2, φ(x) = exp(-x² / 2) / √(2π). With "tanh", GPT-2's
+    form: Φ(x) = (1 + tanh u) / 2, u = √(2 / π) (x + 0.044715 x³), and φ is the derivative of that.
+
+    Args:
+        approximate: "none" (by default) or "tanh".
     """
 
     samples_apart = True
+    approximate: str = "none"
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f'GELU: expected approximate "none" or "tanh", got {approximate!r}')
+        self.approximate = approximate
+
+    def settings(self) -> str:
+        return "" if self.approximate == "none" else self.approximate
 
     def forward(self, x: mx.array) -> mx.array:
-        phi = (1 + mx.erf(x / math.sqrt(2))) / 2
+        if self.approximate == "tanh":
+            phi = (1 + mx.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+        else:
+            phi = normal(x)
         self.saved = x, phi
         return x * phi
 
     def backward(self, grad_output: mx.array) -> mx.array:
         x, phi = self.saved
-        density = mx.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        if self.approximate == "tanh":
+            density = 2 * phi * (1 - phi) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+        else:
+            density = exp(-x * x / 2) / math.sqrt(2 * math.pi)
         return grad_output * (phi + x * density)
 
 

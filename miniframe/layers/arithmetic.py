@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..core.arrays import as_array, as_tuple
+from ..core.arrays import as_array, as_tuple, is_floating
 from ..core.expression import Expression, method, written
 from ..core.module import Module
 from ..core.ranges import first_outside, missing, readable
@@ -116,6 +116,8 @@ class Power(Module):
     """
 
     def forward(self, x: mx.array, y: mx.array) -> mx.array:
+        if isinstance(y, int) and y < 0 and not is_floating(x):
+            x = x.astype(mx.float32)  # among whole numbers, 1/2 is 0
         z = x**y
         self.saved = x, y, z
         return z

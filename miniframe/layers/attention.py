@@ -7,14 +7,17 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..backend.exponential import softmax
+from ..core import random
 from ..core.module import Module
+from .arithmetic import unbroadcast
 from .normalization import check_real
 
 
 class ScaledDotProductAttention(Module):
     """For each query a mixture of the values, in which those count whose keys point the same way.
 
-        S = Q Kᵀ / √D,   P = softmax(S) along the keys,   Y = P V
+        S = Q Kᵀ / √D + B,   P = softmax(S) along the keys,   Y = P V
 
         dV = Pᵀ dY,   dP = dY Vᵀ,   dS = P (dP - Σ dP P),   dQ = dS K / √D,   dK = dSᵀ Q / √D
 
@@ -24,6 +27,8 @@ class ScaledDotProductAttention(Module):
     What is masked gets the weight 0 and no gradient. A query that may see nothing gets zeros. ``causal`` hides what
     comes later: query t of T, which stand at the end of S keys, sees the keys 0 .. S - T + t.
 
+    A bias B, if there is one, is added to the scores: how far apart two places are, say. It gets the gradient dS.
+
     With four axes, the second is that of the heads. The queries may then have several times as many heads as keys and
     values, so that neighbouring ones share a key (grouped queries, Ainslie et al. 2023).
 
@@ -32,14 +37,14 @@ class ScaledDotProductAttention(Module):
         dropout: the probability with which each weight in P is dropped in training; see Dropout.
         scale: what S is multiplied by; 1/√D by default.
 
-    Inputs: query, key, value, and a mask of bools, which may be left out.
+    Inputs: query, key, value, a mask of bools and a bias of real numbers, both of which may be left out.
 
     Shapes: (N, T, D), (N, S, D), (N, S, E) -> (N, T, E), or (N, H, T, D), (N, G, S, D), (N, G, S, E) -> (N, H, T, E)
-    where G divides H; the mask is (T, S), or anything else that broadcasts to the shape of P.
+    where G divides H; mask and bias are (T, S), or anything else that broadcasts to the shape of P.
 
     Raises:
         ValueError: for shapes that do not fit together.
-        TypeError: for a mask that does not hold bools.
+        TypeError: for a mask that does not hold bools, or a bias that does.
 
     >>> layer = ScaledDotProductAttention(causal=True)
     >>> x = mx.array([[[1.0], [3.0], [5.0]]])
@@ -59,30 +64,43 @@ class ScaledDotProductAttention(Module):
         dropout = f"dropout={self.dropout}" if self.dropout else ""
         return ", ".join(filter(None, ("causal" if self.causal else "", dropout, scale)))
 
-    def __call__(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-        return super().__call__(query, key, value, *([] if mask is None else [mask]))
+    def __call__(self, query: Any, key: Any, value: Any, mask: Any = None, bias: Any = None) -> Any:
+        if mask is None and bias is not None:
+            mask = mx.array(True)  # a bias is always the fifth input
+        return super().__call__(query, key, value, *(extra for extra in (mask, bias) if extra is not None))
 
-    def forward(self, query: mx.array, key: mx.array, value: mx.array, mask: mx.array | None = None) -> mx.array:
+    def forward(
+        self,
+        query: mx.array,
+        key: mx.array,
+        value: mx.array,
+        mask: mx.array | None = None,
+        bias: mx.array | None = None,
+    ) -> mx.array:
         self.check(query, key, value)
         scale = 1 / math.sqrt(query.shape[-1]) if self.scale is None else self.scale
         group = _heads(query) // _heads(key)  # how many heads of the queries share one of the keys
         if group > 1:
             key, value = mx.repeat(key, group, axis=1), mx.repeat(value, group, axis=1)
         scores = (query * scale) @ key.swapaxes(-1, -2)
+        if bias is not None:
+            scores = scores + self.checked_bias(bias, scores)
         allowed = self.allowed(scores, mask)
         if allowed is None:
-            weights = mx.softmax(scores, axis=-1)
+            weights = softmax(scores)
         else:  # a query that sees nothing has equal weights after the softmax, and none after the second line
-            weights = mx.softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min), axis=-1)
+            weights = softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min))
             weights = mx.where(allowed, weights, 0)
         kept = None
         if self.training and self.dropout > 0:
-            kept = mx.random.bernoulli(1 - self.dropout, weights.shape).astype(weights.dtype) / (1 - self.dropout)
-        self.saved = query, key, value, weights, kept, scale, group, mask is not None
+            drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())
+            kept = drawn.astype(weights.dtype) / (1 - self.dropout)
+        extras = [None] * ((mask is not None) + (bias is not None))  # which get no gradient, or, a bias, its own
+        self.saved = query, key, value, weights, kept, scale, group, extras, None if bias is None else bias.shape
         return (weights if kept is None else weights * kept) @ value
 
     def backward(self, grad_output: mx.array) -> tuple[mx.array | None, ...]:
-        query, key, value, weights, kept, scale, group, masked = self.saved
+        query, key, value, weights, kept, scale, group, extras, bias_shape = self.saved
 
         # to the values, and to the weights: dV = Pᵀ dY and dP = dY Vᵀ
         grad_value = (weights if kept is None else weights * kept).swapaxes(-1, -2) @ grad_output
@@ -91,29 +109,45 @@ class ScaledDotProductAttention(Module):
             grad_weights = grad_weights * kept
 
         # through the softmax: dS = P (dP - Σ dP P), which is 0 wherever a mask has made P zero
-        grad_scores = weights * (grad_weights - (grad_weights * weights).sum(axis=-1, keepdims=True)) * scale
+        grad_scores = weights * (grad_weights - (grad_weights * weights).sum(axis=-1, keepdims=True))
+
+        # to the bias: dB = dS, added up where one number served several scores
+        if bias_shape is not None:
+            extras = [None, unbroadcast(grad_scores, bias_shape)]
 
         # to the queries and keys: dQ = dS K / √D and dK = dSᵀ Q / √D
+        grad_scores = grad_scores * scale
         grad_query = grad_scores @ key
         grad_key = grad_scores.swapaxes(-1, -2) @ query
         if group > 1:  # a shared key gets what comes from every head that uses it
             grad_key, grad_value = (_add_up(grad, group) for grad in (grad_key, grad_value))
-        return grad_query, grad_key, grad_value, *([None] if masked else [])
+        return grad_query, grad_key, grad_value, *extras
 
     def allowed(self, scores: mx.array, mask: mx.array | None) -> mx.array | None:
         """Who may see whom, as bools that broadcast to the scores; None if all may see all."""
         if mask is not None:
             if mask.dtype != mx.bool_:
-                hint = "use mask.astype(mx.bool_), where True means that a query may see a key"
+                hint = "use mask.astype(mx.bool_), where True means that a query may see a key; what is added is bias="
                 raise TypeError(f"{self.title()}: expected a mask of bools, got {mask.dtype}; {hint}")
-            if not _broadcasts(mask.shape, scores.shape):
-                hint = "one row for each query, one column for each key"
-                raise self.wrong(f"a mask that broadcasts to {scores.shape}", mask, hint)
+            self.check_stretches("mask", mask, scores)
         if not self.causal:
             return mask
         queries, keys = scores.shape[-2:]
         earlier = mx.arange(keys) <= mx.arange(keys - queries, keys)[:, None]
         return earlier if mask is None else earlier & mask
+
+    def checked_bias(self, bias: mx.array, scores: mx.array) -> mx.array:
+        """What is added to the scores."""
+        check_real(self, bias)
+        self.check_stretches("bias", bias, scores)
+        return bias
+
+    def check_stretches(self, name: str, x: mx.array, scores: mx.array) -> None:
+        """Raise for a mask or a bias that does not broadcast to the scores."""
+        if not _broadcasts(x.shape, scores.shape):
+            raise self.wrong(
+                f"a {name} that broadcasts to {scores.shape}", x, "one row for each query, one column for each key"
+            )
 
     def check(self, query: mx.array, key: mx.array, value: mx.array) -> None:
         shapes = query.shape, key.shape, value.shape
@@ -158,10 +192,11 @@ def scaled_dot_product_attention(
     dropout: float = 0.0,
     scale: float | None = None,
     training: bool = True,
+    bias: Any = None,
 ) -> Any:
-    """softmax(Q Kᵀ / √D) V. dV = Pᵀ dY, dS = P (dP - Σ dP P) with dP = dY Vᵀ, dQ = dS K / √D, dK = dSᵀ Q / √D.
+    """softmax(Q Kᵀ / √D + B) V. dV = Pᵀ dY, dS = P (dP - Σ dP P) with dP = dY Vᵀ, dQ = dS K / √D, dK = dSᵀ Q / √D.
 
     >>> scaled_dot_product_attention(mx.zeros((1, 1, 2)), mx.zeros((1, 2, 2)), mx.array([[[1.0], [3.0]]])).tolist()
     [[[2.0]]]
     """
-    return ScaledDotProductAttention(causal, dropout, scale).train(training)(query, key, value, mask)
+    return ScaledDotProductAttention(causal, dropout, scale).train(training)(query, key, value, mask, bias)

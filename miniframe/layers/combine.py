@@ -14,8 +14,10 @@ import numpy as np
 
 from ..core.arrays import as_tuple
 from ..core.checks import whole
+from ..core.elsewhere import called_here
 from ..core.expression import Expression
 from ..core.module import Module
+from ..core.sums import total
 from ..core.teach import teach
 from .arithmetic import shape_of, unbroadcast
 
@@ -83,6 +85,30 @@ class Stack(Module):
     def backward(self, grad_output: mx.array) -> tuple[mx.array, ...]:
         count = self.saved
         return tuple(mx.take(grad_output, index, axis=self.axis) for index in range(count))
+
+
+class ForEachSample(Module):
+    """y = x once for each sample of a batch: what all samples share, such as a learned token. dx = Σ dy.
+
+    Inputs: x (1, ...), and the batch, of which only the number of samples counts and which gets no gradient.
+
+    Shapes: (1, ...), (N, ...) -> (N, ...).
+
+    >>> layer = ForEachSample()
+    >>> layer(mx.array([[1.0, 2.0]]), mx.zeros((3, 5))).tolist()
+    [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]
+    >>> layer.backward(mx.ones((3, 2)))[0].tolist()
+    [[3.0, 3.0]]
+    """
+
+    def forward(self, x: mx.array, batch: mx.array) -> mx.array:
+        if x.ndim < 1 or x.shape[0] != 1 or batch.ndim < 1:
+            raise self.wrong("one sample (1, ...) and a batch (N, ...)", (x.shape, batch.shape))
+        self.saved = ()
+        return mx.broadcast_to(x, (batch.shape[0], *x.shape[1:]))
+
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, None]:
+        return total(grad_output, axis=0)[None], None
 
 
 class Split(Module):
@@ -177,6 +203,7 @@ def _to_the_winner(grad: mx.array, x: Any, y: Any, x_wins: mx.array) -> tuple[mx
 # -------------------------------------------------------------------- the same as functions, for arrays and nodes
 
 
+@called_here(dim="axis")
 def concatenate(inputs: Sequence[Any], axis: int = 0) -> Any:
     """The arrays or nodes one after the other along ``axis``; a node if any of them is one.
 
@@ -186,6 +213,7 @@ def concatenate(inputs: Sequence[Any], axis: int = 0) -> Any:
     return Concatenate(axis)(*_several(inputs, "concatenate"))
 
 
+@called_here(dim="axis")
 def stack(inputs: Sequence[Any], axis: int = 0) -> Any:
     """The arrays or nodes, all of one shape, side by side along a new axis.
 
@@ -195,6 +223,7 @@ def stack(inputs: Sequence[Any], axis: int = 0) -> Any:
     return Stack(axis)(*_several(inputs, "stack"))
 
 
+@called_here(dim="axis")
 def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> tuple[Any, ...]:
     """The pieces of an array or node: ``sections`` equal ones, or cut at a list of indices.
 

@@ -223,7 +223,7 @@ def check_image(layer: Module, x: mx.array, channels: int | None = None) -> None
     if x.size == 0:
         raise layer.wrong("at least one image with pixels", x)
     if not is_floating(x):
-        raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+        raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
 
 
 def _padding(padding: Any, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:

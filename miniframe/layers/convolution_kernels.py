@@ -24,12 +24,14 @@ import mlx.core as mx
 from ..backend.machine import on_cpu
 from ..core.sums import MANY as LONG
 from ..core.sums import products, total
+from .pieces import pieces, put_together
 from .windows import Pair, Window
 
 # From this many channels and windows on, products of shifted views beat moving one product's results.
 WIDE, MANY = 32, 500
 NARROW = 16  # channels below which a bias is added to whole rows of pixels
 MOVE = 64  # floating-point operations of a product in the time that moving one number takes
+PIXELS = Window((1, 1))  # the one that sees each pixel by itself
 GAIN = 0.85  # the share of the cost that may remain for neighbours to be worth it
 
 
@@ -52,6 +54,11 @@ def transformable() -> Iterator[None]:
         _transformable.on = before
 
 
+def transforming() -> bool:
+    """Whether this thread is inside of ``transformable``."""
+    return _transformable.on
+
+
 def windows_as_rows(x: mx.array, window: Window) -> mx.array:
     """(N, H, W, C) -> (N, OH, OW, KH KW C): the pixels under each window, copied side by side."""
     if _transformable.on:
@@ -68,6 +75,8 @@ def convolve(x: mx.array, weight: mx.array, window: Window, groups: int = 1) -> 
     """Y = X Wᵀ. (N, H, W, C), (O, KH, KW, C / groups) -> (N, OH, OW, O)."""
     if x.dtype == mx.float64 or _slow_in_mlx(window, groups):  # MLX rounds float64 to single precision
         return _by_rows(x, weight, window, groups)
+    if _divisible(window) and len(parts := pieces(x.shape, window)) > 1:
+        return put_together([convolve(part.of(x), weight, part.window) for part in parts], parts)
     oh, ow = window.output_size(*x.shape[1:3])
     count = neighbours(ow, weight.shape, window, groups)
     if count > 1:  # rows, as the weight gradient takes them: a compiled step makes them once for both
@@ -90,6 +99,14 @@ def add_bias(y: mx.array, bias: mx.array) -> mx.array:
     n, h, w, c = y.shape
     pixels = w if c < NARROW else 1
     return (y.reshape(-1, pixels * c) + mx.tile(bias, pixels)).reshape(n, h, w, c)
+
+
+def _divisible(window: Window) -> bool:
+    """Whether large batches are taken in pieces: on a CPU, unless mx.vmap or an exported file has to carry them.
+
+    Not where a window may see nothing but padding.
+    """
+    return on_cpu() and not _transformable.on and max(window.padding[0]) < window.span[0]
 
 
 def _slow_in_mlx(window: Window, groups: int) -> bool:
@@ -118,6 +135,9 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
     """dW = dYᵀ X. (N, H, W, C), (N, OH, OW, O) -> (O, KH, KW, C / groups)."""
     if _as_convolutions():
         return _weight_gradient_by_convolving(x, grad, window, groups)
+    if _divisible(window) and len(parts := pieces(x.shape, window)) > 1:
+        shares = [weight_gradient(part.of(x), part.of_output(grad), part.window, groups) for part in parts]
+        return sum(shares[1:], shares[0])
     shape = (grad.shape[-1], *window.kernel, x.shape[-1] // groups)
     count = neighbours(grad.shape[2], shape, window, groups)
     rows = group_first(windows_as_rows(x, window.joined(count)), window.joined(count), groups)
@@ -132,7 +152,13 @@ def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair,
         return _input_gradient_by_convolving(grad, weight, window, size, groups)
     (n, oh, ow, o), c = grad.shape, weight.shape[-1]
     if window.stride == (1, 1) and groups == 1 and c >= WIDE and n * oh * ow >= MANY:
-        return _gathered(grad, weight, window, size)
+        if not _divisible(window) or len(parts := pieces((n, *size, c), PIXELS)) == 1:
+            return _gathered(grad, weight, window, size)
+        seen = [(part, *window.behind(part.output_rows, oh)) for part in parts]
+        images = [
+            _gathered(grad[part.samples, rows], weight, behind, (part.height, size[1])) for part, rows, behind in seen
+        ]
+        return put_together(images, parts)
     count = neighbours(ow, weight.shape, window, groups)
     if count > 1:
         weight, window, ow, o = _joined(weight, window, count), window.joined(count), ow // count, count * o

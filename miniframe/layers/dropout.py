@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.checks import real
 from ..core.module import Module
 
@@ -39,7 +40,7 @@ class Dropout(Module):
             self.saved = None
             return x
         keep = 1 - self.p
-        mask = mx.random.bernoulli(keep, x.shape).astype(x.dtype) / keep
+        mask = mx.random.bernoulli(keep, x.shape, key=random.next_key()).astype(x.dtype) / keep
         self.saved = mask
         return x * mask
 

@@ -69,7 +69,7 @@ class Embedding(Module):
     def check(self, x: mx.array) -> bool:
         """Raise unless the input holds numbers of rows; returns whether they could be looked at."""
         if is_floating(x) or x.dtype == mx.bool_:
-            raise TypeError(f"{self.title()}: expected integers, got {x.dtype}; use x.astype(mx.int32)")
+            raise TypeError(f"{self.title()}: expected integers, got {x.dtype}; use mx.array(x).astype(mx.int32)")
         numbers = readable(x)
         if numbers is not None and (bad := first_outside(numbers, 0, self.num_embeddings - 1)):
             raise ValueError(f"{self.title()}: expected numbers in 0..{self.num_embeddings - 1}, got {bad}")

@@ -1,4 +1,4 @@
-"""Layers as functions, for arrays and nodes alike: activations, pooling, images and shapes (see functional.py)."""
+"""Layers as functions, for arrays and nodes alike: pooling, images and shapes (see functional.py)."""
 
 from __future__ import annotations
 
@@ -7,111 +7,22 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core.elsewhere import called_here
 from ..core.expression import Axis
-from . import activations, arithmetic, over_time, pooling, resizing, shape
-from .dropout import Dropout
+from . import arithmetic, over_time, pooling, resizing, shape
+from .channels import ChannelShuffle
 from .elementwise import AsType
 from .sampling import GaussianSample
 from .windows import Pair
 
 
-def relu(x: Any) -> Any:
-    """max(x, 0). Derivative: 1 where x > 0, else 0.
+def channel_shuffle(x: Any, groups: int) -> Any:
+    """The channels of (..., C), group by group, dealt out in turn. dx = dy, put back.
 
-    >>> relu(mx.array([-1.0, 2.0])).tolist()
-    [0.0, 2.0]
+    >>> channel_shuffle(mx.array([[1.0, 2.0, 3.0, 4.0]]), 2).tolist()
+    [[1.0, 3.0, 2.0, 4.0]]
     """
-    return activations.ReLU()(x)
-
-
-def leaky_relu(x: Any, slope: float = 0.01) -> Any:
-    """x where x > 0, else slope · x. Derivative: 1 or slope.
-
-    >>> leaky_relu(mx.array([-2.0, 2.0]), 0.5).tolist()
-    [-1.0, 2.0]
-    """
-    return activations.LeakyReLU(slope)(x)
-
-
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    """x where x > 0, else alpha (exp x - 1). Derivative: 1 or alpha exp x.
-
-    >>> elu(mx.array([0.0, 2.0])).tolist()
-    [0.0, 2.0]
-    """
-    return activations.ELU(alpha)(x)
-
-
-def gelu(x: Any) -> Any:
-    """x Φ(x), with Φ the cumulative normal distribution. Derivative: Φ(x) + x φ(x), φ being its density.
-
-    >>> gelu(mx.array([0.0])).tolist()
-    [0.0]
-    """
-    return activations.GELU()(x)
-
-
-def silu(x: Any) -> Any:
-    """x s with s = sigmoid(x). Derivative: s + x s (1 - s).
-
-    >>> silu(mx.array([0.0])).tolist()
-    [0.0]
-    """
-    return activations.SiLU()(x)
-
-
-def sigmoid(x: Any) -> Any:
-    """y = 1 / (1 + exp(-x)). Derivative: y (1 - y).
-
-    >>> sigmoid(mx.array([0.0])).tolist()
-    [0.5]
-    """
-    return activations.Sigmoid()(x)
-
-
-def tanh(x: Any) -> Any:
-    """y = tanh x. Derivative: 1 - y².
-
-    >>> tanh(mx.array([0.0])).tolist()
-    [0.0]
-    """
-    return activations.Tanh()(x)
-
-
-def softplus(x: Any) -> Any:
-    """log(1 + exp x), a smooth ReLU. Derivative: sigmoid(x).
-
-    >>> round(softplus(mx.array([0.0])).item(), 4)
-    0.6931
-    """
-    return activations.Softplus()(x)
-
-
-def softmax(x: Any, axis: int = -1) -> Any:
-    """y = exp x / Σ exp x along an axis. dx = y (dy - Σ dy y).
-
-    >>> softmax(mx.array([[0.0, 0.0]])).tolist()
-    [[0.5, 0.5]]
-    """
-    return activations.Softmax(axis)(x)
-
-
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """y = x - log Σ exp x along an axis. dx = dy - exp(y) Σ dy.
-
-    >>> log_softmax(mx.array([[5.0]])).tolist()
-    [[0.0]]
-    """
-    return activations.LogSoftmax(axis)(x)
-
-
-def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
-    """Each element is 0 with probability p, else divided by 1 - p; x itself unless training. Derivative: the same mask.
-
-    >>> dropout(mx.array([1.0, 2.0]), training=False).tolist()
-    [1.0, 2.0]
-    """
-    return Dropout(p).train(training)(x)
+    return ChannelShuffle(groups)(x)
 
 
 def max_pool2d(x: Any, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> Any:
@@ -213,6 +124,7 @@ def zero_pad2d(x: Any, padding: int | Sequence[int]) -> Any:
     return resizing.ZeroPad2d(padding)(x)
 
 
+@called_here(start_dim="start_axis")
 def flatten(x: Any, start_axis: int = 1) -> Any:
     """One axis in place of all from start_axis on; the batch stays. dx = dy in the old shape.
 
@@ -240,6 +152,7 @@ def transpose(x: Any, *axes: int) -> Any:
     return arithmetic.transpose(x, *axes)
 
 
+@called_here(dim="axis")
 def squeeze(x: Any, axis: Axis = None) -> Any:
     """x without axes of length 1. dx = dy with them.
 
@@ -249,6 +162,7 @@ def squeeze(x: Any, axis: Axis = None) -> Any:
     return shape.Squeeze(axis)(x)
 
 
+@called_here(dim="axis")
 def unsqueeze(x: Any, axis: int) -> Any:
     """x with a new axis of length 1. dx = dy without it.
 

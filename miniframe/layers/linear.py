@@ -73,10 +73,11 @@ class Linear(Module):
 
     def check(self, x: mx.array) -> None:
         if x.ndim < 2 or x.shape[-1] != self.in_features:
-            hint = "insert Flatten() before it" if x.ndim > 2 else "a single sample needs a batch axis: x[None]"
+            row = "x.reshape(-1, 1)" if self.in_features == 1 else "x[None]"
+            hint = "insert Flatten() before it" if x.ndim > 2 else f"a single sample needs a batch axis: {row}"
             raise self.wrong(f"input (batch, {self.in_features})", x, hint if x.ndim != 2 else "")
         if not is_floating(x):
-            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
 
     def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return math.prod(output_shape) * self.in_features

@@ -6,10 +6,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..core.arrays import as_array
 from ..core.module import Module
 from .attention import ScaledDotProductAttention
 from .linear import Linear
+from .masks import is_mask
 from .memory import current
 from .positions import RotaryEmbedding
 
@@ -90,10 +90,10 @@ class MultiHeadAttention(Module):
         context_dim: last axis of the context; embed_dim by default.
 
     Inputs: x, then a context to attend to, then a mask of bools: True where a place may be attended to. Either may be
-    left out, so ``layer(x, mask)``, too, is understood.
+    left out, so ``layer(x, mask)``, too, is understood. ``bias=`` numbers are added to the scores of the attention.
 
     Shapes: x (N, T, embed_dim) -> the same; context (N, S, context_dim); mask (N, S) for padding, (N, T, S), or
-    (N, H, T, S), where each axis but the last may be 1, for all alike.
+    (N, H, T, S), where each axis but the last may be 1, for all alike; bias (N, H, T, S), where any axis may be 1.
 
     Raises:
         ValueError: for sizes and shapes that do not fit together.
@@ -142,17 +142,19 @@ class MultiHeadAttention(Module):
         shared = "" if self.num_kv_heads == self.num_heads else f", {self.num_kv_heads} of keys"
         return f"{self.embed_dim}, {self.num_heads} heads{shared}"
 
-    def __call__(self, x: Any, context: Any = None, mask: Any = None) -> Any:
-        given = [extra for extra in (context, mask) if extra is not None]
+    def __call__(self, x: Any, context: Any = None, mask: Any = None, bias: Any = None) -> Any:
         if mask is not None:
             self.check_mask(mask)
         self.check(x, self.embed_dim)
-        for extra in given:
-            self.check(extra, self.context_dim)
-        return super().__call__(x, *given)
+        for extra in (context, mask):
+            if extra is not None:
+                self.check(extra, self.context_dim)
+        if bias is not None and getattr(bias, "ndim", 4) != 4:
+            raise self.wrong("a bias (batch, heads, queries, keys), where any axis may be 1", bias)
+        return super().__call__(x, *(extra for extra in (context, mask, bias) if extra is not None))
 
     def forward(self, x: Any, *given: Any) -> Any:
-        context, mask = _told_apart(x, given)
+        context, mask, bias = _told_apart(x, given)
         q, k, v = self.split(self.query(x)), self.split(self.key(context)), self.split(self.value(context))
         memories = current()
         if self.rotary is not None:
@@ -160,12 +162,12 @@ class MultiHeadAttention(Module):
             q, k = self.rotary(q, *places), self.rotary(k, *places)
         if memories is not None:
             k, v = memories.joined(self, k, v)
-        return self.output(self.merge(self.attention(q, k, v, mask)))
+        return self.output(self.merge(self.attention(q, k, v, mask, bias)))
 
     def check(self, x: Any, features: int) -> None:
         """Raise for an input or a context of another shape, where shapes are known already."""
         shape = getattr(x, "shape", None)
-        if shape is None or _is_mask(x):
+        if shape is None or is_mask(x):
             return
         if len(shape) != 3 or shape[-1] != features:
             hint = "a single one needs a batch axis: x[None]" if len(shape) == 2 and shape[-1] == features else ""
@@ -173,27 +175,24 @@ class MultiHeadAttention(Module):
 
     def check_mask(self, mask: Any) -> None:
         """Raise for a mask that does not hold bools."""
-        if not _is_mask(mask):
+        if not is_mask(mask):
             hint = "use mask.astype(mx.bool_), where True means that a place may be attended to"
             raise TypeError(f"{self.title()}: expected a mask of bools, got {getattr(mask, 'dtype', mask)}; {hint}")
 
 
-def _is_mask(x: Any) -> bool:
-    """Whether an array, a node, or what another framework has, holds bools; or a list of them."""
-    return "bool" in str(x.dtype if hasattr(x, "dtype") else as_array(x, where="MultiHeadAttention").dtype)
-
-
-def _told_apart(x: Any, given: tuple[Any, ...]) -> tuple[Any, Any]:
-    """The context, x itself if none is given, and the mask with an axis for the heads, or None."""
-    context, mask = x, None
+def _told_apart(x: Any, given: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """The context, x itself if none is given, the mask with an axis for the heads, or None, and the bias, or None."""
+    context, mask, bias = x, None, None
     for extra in given:
-        if _is_mask(extra):
+        if is_mask(extra):
             mask = extra
+        elif getattr(extra, "ndim", 3) == 4:
+            bias = extra
         else:
             context = extra
-    if mask is None:
-        return context, None
-    return context, mask[:, None, None] if mask.ndim == 2 else mask[:, None] if mask.ndim == 3 else mask
+    if mask is not None and mask.ndim < 4:
+        mask = mask[:, None, None] if mask.ndim == 2 else mask[:, None]
+    return context, mask, bias
 
 
 def split_heads(x: Any, head_dim: int) -> Any:

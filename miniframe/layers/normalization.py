@@ -251,4 +251,4 @@ def check_features(layer: Module, x: mx.array, features: int) -> None:
 
 def check_real(layer: Module, x: mx.array) -> None:
     if not is_floating(x):
-        raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+        raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")

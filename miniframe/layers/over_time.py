@@ -239,7 +239,7 @@ def check_sequence(layer: Module, x: mx.array, window: Window | None = None, cha
             hint = "features come last: x.swapaxes(1, 2)"
         raise layer.wrong(f"input (batch, time, {'channels' if channels is None else channels})", x, hint)
     if not is_floating(x):
-        raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+        raise TypeError(f"{layer.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
     if x.shape[1] < 1 or (window is not None and window.output_size(1, x.shape[1])[1] < 1):
         least = 1 if window is None else window.span[1]
         raise layer.wrong(f"a sequence of at least {least} steps with its padding", x)

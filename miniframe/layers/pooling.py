@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import mlx.core as mx
+import numpy as np
 
 from ..core.module import Module
 from .convolution import check_image
@@ -15,7 +16,15 @@ from .windows import Pair, Window, pair, times
 class _Pool2d(Module):
     """What MaxPool2d and AvgPool2d share: the window and its checks."""
 
-    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+    ceil_mode: bool = False
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        ceil_mode: bool = False,
+    ) -> None:
         where = type(self).__name__
         kernel = pair(kernel_size, "kernel_size", where)
         rows, columns = pair(padding, "padding", where, least=0)
@@ -23,16 +32,22 @@ class _Pool2d(Module):
             raise ValueError(f"{where}: expected padding of at most half the window {kernel}, got {(rows, columns)}")
         step = kernel if stride is None else pair(stride, "stride", where)
         self.window = Window(kernel, step, ((rows, rows), (columns, columns)))
+        self.ceil_mode = ceil_mode
+
+    def window_on(self, height: int, width: int) -> Window:
+        """The window as it slides over an image of this size."""
+        return self.window.reaching(height, width) if self.ceil_mode else self.window
 
     def settings(self) -> str:
         (rows, _), (columns, _) = self.window.padding
         parts = [times(self.window.kernel)]
         parts += [f"stride {times(self.window.stride)}"] if self.window.stride != self.window.kernel else []
-        return ", ".join(parts + ([f"padding {times((rows, columns))}"] if self.window.padded else []))
+        parts += [f"padding {times((rows, columns))}"] if self.window.padded else []
+        return ", ".join(parts + (["ceil_mode"] if self.ceil_mode else []))
 
     def check(self, x: mx.array) -> None:
         check_image(self, x)
-        if min(self.window.output_size(*x.shape[1:3])) < 1:
+        if min(self.window_on(*x.shape[1:3]).output_size(*x.shape[1:3])) < 1:
             raise self.wrong(f"an image of at least {times(self.window.span)} pixels with its padding", x)
 
 
@@ -45,8 +60,10 @@ class MaxPool2d(_Pool2d):
         kernel_size: the window, one number or (KH, KW).
         stride: its step; by default kernel_size, so that windows do not overlap.
         padding: rows and columns around the image, at most half the window; 0 by default.
+        ceil_mode: whether a last window may reach over the lower and right edge, where a whole step no longer fits;
+            what lies beyond never wins.
 
-    Shapes: (N, H, W, C) -> (N, OH, OW, C), OH = (H + 2 padding - KH) // stride + 1.
+    Shapes: (N, H, W, C) -> (N, OH, OW, C), OH = (H + 2 padding - KH) // stride + 1; rounded up with ceil_mode.
 
     Raises:
         ValueError: for an input that is not a batch of images, or is smaller than the window.
@@ -63,7 +80,7 @@ class MaxPool2d(_Pool2d):
 
     def forward(self, x: mx.array) -> mx.array:
         self.check(x)
-        views = self.window.shifted(x, fill=-math.inf)
+        views = self.window_on(*x.shape[1:3]).shifted(x, fill=-math.inf)
         shape = views[0].shape
         if shape[-1] < NARROW:  # short loops over strided views are slow, so the pixels are copied first
             views = [view.reshape(-1) for view in views]
@@ -85,42 +102,76 @@ class MaxPool2d(_Pool2d):
             position = position.reshape(self.window.kernel)[:, None, :, None]
             share = grad_output[:, :, None, :, None] * (winner[:, :, None, :, None] == position)
             shares = share.transpose(2, 0, 1, 3, 4, 5)
-        return self.window.add_shifted(shares, height, width)  # from (KH, N, OH, OW, KW, C)
+        return self.window_on(height, width).add_shifted(shares, height, width)  # from (KH, N, OH, OW, KW, C)
 
 
 class AvgPool2d(_Pool2d):
     """y = mean of x under each window. dx = dy / (KH KW) for every pixel of the window.
 
-    Zeros of the padding count in the mean, as PyTorch has it by default.
+    Zeros of the padding count in the mean, as PyTorch has it by default. Where a window counts fewer pixels than it
+    has, at an edge with ``ceil_mode`` or without ``count_include_pad``, their number stands in place of KH KW.
 
     Args:
         kernel_size: the window, one number or (KH, KW).
         stride: its step; by default kernel_size, so that windows do not overlap.
         padding: rows and columns of zeros around the image, at most half the window; 0 by default.
+        ceil_mode: whether a last window may reach over the lower and right edge, where a whole step no longer fits;
+            what lies beyond the padding does not count.
+        count_include_pad: whether the zeros of the padding count in the mean; True by default.
 
-    Shapes: (N, H, W, C) -> (N, OH, OW, C), OH = (H + 2 padding - KH) // stride + 1.
+    Shapes: (N, H, W, C) -> (N, OH, OW, C), OH = (H + 2 padding - KH) // stride + 1; rounded up with ceil_mode.
 
     >>> AvgPool2d(2)(mx.arange(16, dtype=mx.float32).reshape(1, 4, 4, 1)).reshape(2, 2).tolist()
     [[2.5, 4.5], [10.5, 12.5]]
     """
 
     samples_apart = True
+    count_include_pad: bool = True
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = count_include_pad
+
+    def settings(self) -> str:
+        return super().settings() + ("" if self.count_include_pad else ", padding not counted")
 
     def forward(self, x: mx.array) -> mx.array:
         self.check(x)
-        self.saved = x.shape
-        first, *others = self.window.shifted(x)
+        found = self.counts(*x.shape[1:3])
+        counts = found if isinstance(found, int) else mx.array(found, dtype=x.dtype)
+        self.saved = x.shape, counts
+        first, *others = self.window_on(*x.shape[1:3]).shifted(x)
         total = first
         for pixels in others:
             total = total + pixels
-        return total / (len(others) + 1)
+        return total / counts
 
     def backward(self, grad_output: mx.array) -> mx.array:
-        n, height, width, c = self.saved
+        (n, height, width, c), counts = self.saved
         _, oh, ow, _ = grad_output.shape
         kh, kw = self.window.kernel
-        shares = mx.broadcast_to(grad_output[:, :, :, None] / (kh * kw), (kh, n, oh, ow, kw, c))
-        return self.window.add_shifted(shares, height, width)
+        shares = mx.broadcast_to((grad_output / counts)[:, :, :, None], (kh, n, oh, ow, kw, c))
+        return self.window_on(height, width).add_shifted(shares, height, width)
+
+    def counts(self, height: int, width: int) -> int | np.ndarray:
+        """How many pixels each window counts: one number for all, or (OH, OW, 1) where they differ."""
+        if self.count_include_pad and not self.ceil_mode:
+            return math.prod(self.window.kernel)
+        lines, sizes = [], self.window_on(height, width).output_size(height, width)
+        for axis, size in enumerate((height, width)):
+            before, after = self.window.padding[axis]
+            start = self.window.stride[axis] * np.arange(sizes[axis])
+            first, stop = (0, before + size + after) if self.count_include_pad else (before, before + size)
+            end = np.minimum(start + self.window.kernel[axis], stop)
+            lines.append(end - np.maximum(start, first))
+        return (lines[0][:, None] * lines[1])[:, :, None]
 
 
 class GlobalAvgPool2d(Module):

@@ -10,6 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..backend.exponential import sigmoid, tanh
 from .unrolling import Recurrent, States
 
 
@@ -29,6 +30,7 @@ class RNN(Recurrent):
         bias: whether to add b_ih and b_hh.
         bidirectional: whether a second network reads the sequence from its end; D, the number of directions, is then
             2, and the outputs of both stand side by side.
+        dropout: the probability with which, in training, each number is dropped that a layer gives to the one above.
         return_sequences: True, the default, gives h of all steps; False only the last, for each direction the one
             with which it has read everything.
         return_state: whether to return the last states, too, as PyTorch does: (output, h).
@@ -36,8 +38,12 @@ class RNN(Recurrent):
     Shapes: (N, T, C) -> (N, T, D H), or (N, D H) for the last output. The state to begin with, zeros unless it is
     given as a second input, and the last state are (N, L D, H), the batch in front (PyTorch: (L D, N, H)).
 
+    Sequences of different lengths, filled up to the longest, come with ``mask=`` bools (N, T), True where a step is
+    no padding (see ``miniframe.pad_sequences``): there the output is 0 and the state stays as it is, so that the last
+    output is that of the last real step, as with PyTorch's ``pack_padded_sequence``.
+
     Raises:
-        ValueError: for an input or a state of another shape.
+        ValueError: for an input, a state or a mask of another shape.
 
     >>> layer = RNN(3, 5)
     >>> layer(mx.zeros((2, 7, 3))).shape
@@ -60,7 +66,7 @@ class RNN(Recurrent):
         return super().settings() + (", relu" if self.nonlinearity == "relu" else "")
 
     def step(self, a: mx.array, u: mx.array, before: States) -> tuple[States, Any]:
-        h = mx.tanh(a + u) if self.nonlinearity == "tanh" else mx.maximum(a + u, 0)
+        h = tanh(a + u) if self.nonlinearity == "tanh" else mx.maximum(a + u, 0)
         return (h,), h
 
     def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:
@@ -91,8 +97,8 @@ class GRU(Recurrent):
         (h,) = before
         a_r, a_z, a_n = mx.split(a, 3, axis=-1)
         u_r, u_z, u_n = mx.split(u, 3, axis=-1)
-        r, z = mx.sigmoid(a_r + u_r), mx.sigmoid(a_z + u_z)
-        n = mx.tanh(a_n + r * u_n)
+        r, z = sigmoid(a_r + u_r), sigmoid(a_z + u_z)
+        n = tanh(a_n + r * u_n)
         return ((1 - z) * n + z * h,), (r, z, n, u_n, h)
 
     def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:
@@ -128,9 +134,9 @@ class LSTM(Recurrent):
     def step(self, a: mx.array, u: mx.array, before: States) -> tuple[States, Any]:
         _, c_before = before
         i, f, g, o = mx.split(a + u, 4, axis=-1)
-        i, f, g, o = mx.sigmoid(i), mx.sigmoid(f), mx.tanh(g), mx.sigmoid(o)
+        i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
         c = f * c_before + i * g
-        tanh_c = mx.tanh(c)
+        tanh_c = tanh(c)
         return (o * tanh_c, c), (i, f, g, o, c_before, tanh_c)
 
     def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import mlx.core as mx
 
-from ..core.expression import Axis, method
+from ..core.elsewhere import called_here
+from ..core.expression import Axis, Expression, method
 from ..core.module import Module
 from ..core.sums import LONG, mean, total
 
@@ -30,7 +34,21 @@ class _Reduction(Module):
         return reduced.reshape([1 if axis in gone else size for axis, size in enumerate(shape)])
 
 
-@method("sum")
+R = TypeVar("R", bound=type[_Reduction])
+
+
+def reduction(name: str) -> Callable[[R], R]:
+    """``@method(name)`` that knows what PyTorch calls its arguments, and says what they are called here."""
+
+    def attach(layer: R) -> R:
+        method(name)(layer)
+        setattr(Expression, name, called_here(dim="axis", keepdim="keepdims")(getattr(Expression, name)))
+        return layer
+
+    return attach
+
+
+@reduction("sum")
 class Sum(_Reduction):
     """z = Σ x over ``axis`` (all axes by default). dx = dz, spread over the summed axes."""
 
@@ -45,7 +63,7 @@ class Sum(_Reduction):
         return mx.broadcast_to(self.expand(grad_output, shape), shape)
 
 
-@method("mean")
+@reduction("mean")
 class Mean(_Reduction):
     """z = Σ x / n over ``axis``. dx = dz / n, spread over the averaged axes."""
 
@@ -60,7 +78,7 @@ class Mean(_Reduction):
         return mx.broadcast_to(self.expand(grad_output, shape) / n, shape)
 
 
-@method("max")
+@reduction("max")
 class Max(_Reduction):
     """z = max x over ``axis``. dx = dz at the largest element; equal ones share it, as in PyTorch's amax."""
 
@@ -76,7 +94,7 @@ class Max(_Reduction):
         return shares * self.expand(grad_output, x.shape)
 
 
-@method("min")
+@reduction("min")
 class Min(_Reduction):
     """z = min x over ``axis``. dx = dz at the smallest element; equal ones share it, as in PyTorch's amin."""
 

@@ -10,6 +10,7 @@ import math
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.arrays import is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
@@ -48,7 +49,7 @@ class GaussianSample(Module):
             self.saved = None
             return mean
         sigma = mx.exp(log_variance / 2)
-        noise = mx.random.normal(mean.shape).astype(mean.dtype)
+        noise = mx.random.normal(mean.shape, key=random.next_key()).astype(mean.dtype)
         self.saved = sigma, noise
         return mean + sigma * noise
 
@@ -137,7 +138,7 @@ class VectorQuantizer(Module):
         if x.ndim < 2 or x.shape[-1] != self.code_dim:
             raise self.wrong(f"input (batch, ..., {self.code_dim})", x)
         if not is_floating(x):
-            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
 
     def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         return math.prod(input_shape) * self.num_codes

@@ -12,11 +12,13 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..core import random
 from ..core.arrays import as_tuple, is_floating
 from ..core.cells import Parameter
 from ..core.module import Module
 from ..core.sums import products, total
 from . import initializers
+from .masks import is_mask
 
 States = tuple[Any, ...]  # what is remembered, (h,) or (h, c), or its gradients, of which one may be the number 0
 
@@ -32,6 +34,9 @@ class Recurrent(Module):
     Weights have PyTorch's names: ``weight_ih_l0`` (gates H, C), ``weight_hh_l0`` (gates H, H), ``bias_ih_l0`` and
     ``bias_hh_l0`` (gates H,); l1, l2, ... for the layers above, whose C is the width of the layer below, and
     ``_reverse`` behind the name for the second direction. All start from U(-1/√H, 1/√H), as PyTorch's do.
+
+    Where a mask says that a step is padding, the state stays as it is, the output is 0, and no gradient goes to the
+    input: h_t = h_(t-1), so dh_(t-1) = dh_t. The second direction waits in the same way until its text begins.
     """
 
     gates = 1
@@ -45,6 +50,7 @@ class Recurrent(Module):
         *,
         bias: bool = True,
         bidirectional: bool = False,
+        dropout: float = 0.0,
         return_sequences: bool = True,
         return_state: bool = False,
     ) -> None:
@@ -53,7 +59,10 @@ class Recurrent(Module):
                 f"{type(self).__name__}: expected positive sizes, "
                 f"got input_size={input_size}, hidden_size={hidden_size}, num_layers={num_layers}"
             )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"{type(self).__name__}: expected a probability 0 <= dropout < 1, got {dropout}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.dropout = dropout
         self.biased, self.directions = bias, 2 if bidirectional else 1
         self.return_sequences, self.return_state = return_sequences, return_state
         self.output_count = 1 + self.states if return_state else None
@@ -66,8 +75,15 @@ class Recurrent(Module):
         parts += [f"{self.num_layers} layers"] if self.num_layers > 1 else []
         parts += ["both directions"] if self.directions == 2 else []
         parts += [] if self.biased else ["no bias"]
+        parts += [f"dropout={self.dropout:g}"] if self.dropout else []
         parts += [] if self.return_sequences else ["last output"]
         return ", ".join(parts + (["with state"] if self.return_state else []))
+
+    def __call__(self, *inputs: Any, mask: Any = None) -> Any:
+        if mask is not None and not is_mask(mask):
+            hint = "use mask.astype(mx.bool_), where True means that a step is no padding"
+            raise TypeError(f"{self.title()}: expected a mask of bools, got {getattr(mask, 'dtype', mask)}; {hint}")
+        return super().__call__(*inputs, *([] if mask is None else [mask]))
 
     # ---------------------------------------------------------------- one step, which a subclass writes
 
@@ -81,29 +97,40 @@ class Recurrent(Module):
 
     # ---------------------------------------------------------------- one layer in one direction: all steps
 
-    def unroll(self, x: mx.array, track: int, state: States) -> tuple[mx.array, States, Any]:
-        """(T, N, C) -> h of all steps (T, N, H), the last state, and what ``unroll_backward`` needs."""
+    def unroll(self, x: mx.array, track: int, state: States, real: Any) -> tuple[mx.array, States, Any]:
+        """(T, N, C) -> h of all steps (T, N, H), the last state, and what ``unroll_backward`` needs.
+
+        ``real`` (T, N, 1) is True where a step is no padding; None if all are real.
+        """
         w_ih, w_hh, b_ih, b_hh = (None if p is None else p.value for p in self.weights(track))
-        x = x[::-1] if self.reads_backwards(track) else x
+        if self.reads_backwards(track):
+            x, real = x[::-1], None if real is None else real[::-1]
         a = product(x, w_ih, b_ih)  # for all steps at once: none of it depends on the state
         first, hidden, kept = state[0], [], []
         for t in range(x.shape[0]):
-            state, needed = self.step(a[t], product(state[0], w_hh, b_hh), state)
+            after, needed = self.step(a[t], product(state[0], w_hh, b_hh), state)
+            state = after if real is None else tuple(mx.where(real[t], new, old) for new, old in zip(after, state))
             hidden.append(state[0])
             kept.append(needed)
-        h = mx.stack(hidden)
-        return h[::-1] if self.reads_backwards(track) else h, state, (x, [first, *hidden[:-1]], kept)
+        h = mx.stack(hidden) if real is None else mx.where(real, mx.stack(hidden), 0)
+        return h[::-1] if self.reads_backwards(track) else h, state, (x, [first, *hidden[:-1]], kept, real)
 
     def unroll_backward(self, grad: Any, grads: States, track: int, saved: Any) -> tuple[mx.array, States]:
         """From dh of all steps (None for zeros) and the gradients of the last state: dx and those of the first."""
-        x, befores, kept = saved
+        x, befores, kept, real = saved
         w_ih, w_hh, b_ih, b_hh = self.weights(track)
         grad = grad[::-1] if grad is not None and self.reads_backwards(track) else grad
+        grad = grad if grad is None or real is None else mx.where(real, grad, 0)
         das, dus = [], []
         for t in reversed(range(len(kept))):  # a state is used by its own output and by the next step
             dh = grads[0] if grad is None else grads[0] + grad[t]
-            da, du, (direct, *others) = self.step_backward((dh, *grads[1:]), kept[t])
+            after, waiting = (dh, *grads[1:]), None
+            if real is not None:  # the step gets what belongs to real steps, the state before gets the rest as it is
+                after, waiting = only(real[t], after), only(~real[t], after)
+            da, du, (direct, *others) = self.step_backward(after, kept[t])
             grads = direct + du @ w_hh.value, *others
+            if waiting is not None:
+                grads = tuple(g + w for g, w in zip(grads, waiting))
             das.append(da)
             dus.append(du)
         da, du, before = mx.stack(das[::-1]), mx.stack(dus[::-1]), mx.stack(befores)
@@ -121,26 +148,36 @@ class Recurrent(Module):
 
     # ---------------------------------------------------------------- all layers and directions
 
-    def forward(self, x: mx.array, *initial: mx.array) -> Any:
+    def forward(self, x: mx.array, *given: mx.array) -> Any:
+        masked = bool(given) and is_mask(given[-1])
+        initial = given[:-1] if masked else given
         self.check(x, initial)
         sequence, ends, saved = x.swapaxes(0, 1), [], []  # time in front, so that a step is a stretch of memory
+        real, dropped = None, []
+        if masked:
+            real = self.checked_mask(given[-1], x).T[..., None]
+            sequence = mx.where(real, sequence, 0)  # whatever stands there
         zeros = (mx.zeros((x.shape[0], self.hidden_size), dtype=x.dtype),) * self.states
         for layer in range(self.num_layers):
             outputs = []
             for track in self.tracks(layer):
                 start = tuple(state[:, track] for state in initial) or zeros
-                h, end, needed = self.unroll(sequence, track, start)
+                h, end, needed = self.unroll(sequence, track, start, real)
                 outputs.append(h)
                 ends.append(end)
                 saved.append(needed)
             sequence = mx.concatenate(outputs, axis=-1)
-        self.saved = saved, bool(initial)
+            if self.training and self.dropout > 0 and layer + 1 < self.num_layers:
+                keep = mx.random.bernoulli(1 - self.dropout, sequence.shape, key=random.next_key()).astype(x.dtype)
+                dropped.append(keep / (1 - self.dropout))
+                sequence = sequence * dropped[-1]
+        self.saved = saved, dropped, bool(initial), masked
         last = mx.concatenate([end[0] for end in ends[-self.directions :]], axis=-1)
         output = sequence.swapaxes(0, 1) if self.return_sequences else last
         return (output, *side_by_side(ends)) if self.return_state else output
 
     def backward(self, grad_output: Any) -> Any:
-        saved, started = self.saved
+        saved, dropped, started, masked = self.saved
         grad, *of_states = as_tuple(grad_output)
         tracks = self.num_layers * self.directions
         grads = [tuple(g[:, k] for g in of_states) or (0,) * self.states for k in range(tracks)]
@@ -149,13 +186,16 @@ class Recurrent(Module):
             for track, part in zip(self.tracks(self.num_layers - 1), mx.split(grad, self.directions, axis=-1)):
                 grads[track] = grads[track][0] + part, *grads[track][1:]
         for layer in reversed(range(self.num_layers)):
+            if dropped and layer + 1 < self.num_layers:
+                sequence = sequence * dropped[layer]
             parts: Any = [None] * self.directions if sequence is None else mx.split(sequence, self.directions, axis=-1)
             sequence = None
             for track, part in zip(self.tracks(layer), parts):
                 share, grads[track] = self.unroll_backward(part, grads[track], track, saved[track])
                 sequence = share if sequence is None else sequence + share
         dx = sequence.swapaxes(0, 1)
-        return (dx, *side_by_side(grads)) if started else dx
+        of_given = [*(side_by_side(grads) if started else []), *([None] if masked else [])]
+        return (dx, *of_given) if of_given else dx
 
     # ---------------------------------------------------------------- names, shapes, checks
 
@@ -193,7 +233,7 @@ class Recurrent(Module):
         if x.shape[1] < 1:
             raise self.wrong(f"{expected} with at least one step", x)
         if not is_floating(x):
-            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use x.astype(mx.float32)")
+            raise TypeError(f"{self.title()}: expected real numbers, got {x.dtype}; use mx.array(x).astype(mx.float32)")
         names = ("h", "c")[: self.states]
         shape = x.shape[0], self.num_layers * self.directions, self.hidden_size
         if initial and [state.shape for state in initial] != [shape] * self.states:
@@ -201,12 +241,22 @@ class Recurrent(Module):
             each = " and ".join(f"{name} {shape}" for name in names)
             raise ValueError(f"{self.title()}: expected, as the state to begin with, {each}, got {got}")
 
+    def checked_mask(self, mask: mx.array, x: mx.array) -> mx.array:
+        if mask.shape != x.shape[:2]:
+            raise self.wrong(f"a mask {x.shape[:2]}, True where a step is no padding", mask)
+        return mask
+
     def multiply_adds(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
         matrices = sum(math.prod(shape) for name, shape in self.weight_shapes().items() if name.startswith("weight"))
         return math.prod(input_shape[:2]) * matrices
 
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def only(where: mx.array, grads: States) -> States:
+    """The gradients where this holds, and 0 elsewhere."""
+    return tuple(g if isinstance(g, int) else mx.where(where, g, 0) for g in grads)
 
 
 def side_by_side(states: list[States]) -> list[mx.array]:

@@ -81,10 +81,48 @@ class Window:
     def padded_size(self, height: int, width: int) -> Pair:
         return height + sum(self.padding[0]), width + sum(self.padding[1])
 
+    def reaching(self, height: int, width: int) -> Window:
+        """The same window with as much padding below and to the right as a last, incomplete step needs.
+
+        A window that would begin behind the image and the padding before it is left out, as in PyTorch.
+
+        >>> Window((2, 2), stride=(2, 2)).reaching(5, 4).padding
+        ((0, 1), (0, 0))
+        """
+        sides = []
+        for size, span, step, (before, after) in zip((height, width), self.span, self.stride, self.padding):
+            room = size + before + after - span
+            last = -(-room // step) * step
+            last -= step if last >= size + before else 0
+            sides.append((before, after + max(last - room, 0)))
+        return replace(self, padding=(sides[0], sides[1]))
+
     def joined(self, count: int) -> Window:
         """``count`` neighbours in a row (without dilation) as one window, which then moves ``count`` steps at once."""
         (kh, kw), (sv, sh) = self.kernel, self.stride
         return replace(self, kernel=(kh, kw + (count - 1) * sh), stride=(sv, count * sh))
+
+    def strip(self, height: int, start: int, stop: int) -> tuple[slice, Window]:
+        """The rows of the image under the windows in rows ``start`` to ``stop``, and a window that slides over them.
+
+        >>> Window((3, 3), padding=((1, 1), (1, 1))).strip(8, 0, 4)
+        (slice(0, 5, None), Window(kernel=(3, 3), stride=(1, 1), padding=((1, 0), (1, 1)), dilation=(1, 1)))
+        """
+        first = start * self.stride[0] - self.padding[0][0]
+        last = first + (stop - start - 1) * self.stride[0] + self.span[0]
+        edges = max(0, -first), max(0, last - height)
+        return slice(max(0, first), min(height, last)), replace(self, padding=(edges, self.padding[1]))
+
+    def behind(self, rows: slice, oh: int) -> tuple[slice, Window]:
+        """The rows of windows (at stride 1, out of ``oh``) that see these rows of the image, and a window for them.
+
+        >>> Window((3, 3), padding=((1, 1), (1, 1))).behind(slice(4, 8), 8)
+        (slice(3, 8, None), Window(kernel=(3, 3), stride=(1, 1), padding=((2, 1), (1, 1)), dilation=(1, 1)))
+        """
+        top, reach = self.padding[0][0], self.span[0] - 1
+        first, last = max(0, rows.start + top - reach), min(oh, rows.stop + top)
+        edges = rows.start + top - first, last + reach - rows.stop - top
+        return slice(first, last), replace(self, padding=(edges, self.padding[1]))
 
     def pad(self, x: mx.array, value: float = 0) -> mx.array:
         return mx.pad(x, [(0, 0), *self.padding, (0, 0)], constant_values=value) if self.padded else x

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..core.checks import meant as _meant
 from ..core.checks import shown as _shown
 from .base import Loss as Loss
 from .classes import CrossEntropyLoss as CrossEntropyLoss
@@ -22,6 +23,13 @@ NAMES: dict[str, type[Loss]] = {
     "bce_with_logits": BCEWithLogitsLoss,
     "bce": BCELoss,
     "nll": NLLLoss,
+}
+KERAS = {  # its names: ours
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "binary_crossentropy": "bce",
 }
 
 
@@ -47,7 +55,8 @@ def get(loss: Any, again: Loss | None = None) -> Loss:
             "write class MyLoss(mf.Loss) with def each(self, prediction, target), the loss of every element, and "
             "def derivative(self, prediction, target), its derivative by the prediction"
         )
-    raise ValueError(f"unknown loss {_shown(loss)}; known: {', '.join(NAMES)}, or a Loss such as MSELoss()")
+    known = f"known: {', '.join(NAMES)}, or a Loss such as MSELoss()"
+    raise ValueError(f"unknown loss {_shown(loss)}; {known}{_meant(loss, NAMES, KERAS)}")
 
 
 def _settings(loss: Loss) -> Any:

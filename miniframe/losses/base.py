@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
 
 from ..core.checks import shown
 from ..core.module import Module
 from ..core.sums import total
-from ..core.warn import warn_once
+from .looks import look_at
 
 LOOKS = 3  # a loss looks at its first three predictions
 
@@ -85,29 +84,11 @@ class Loss(Module):
     def check_values(self, prediction: mx.array, target: mx.array) -> None:
         """Raise a ValueError for targets whose values cannot be meant, where there are any: not in a compiled step."""
 
-    def look_at(self, prediction: Any) -> None:
-        """Warn of probabilities where this loss wants logits, and of logits where it wants probabilities."""
-        if self.wants == "any numbers" or not isinstance(prediction, mx.array):
-            return
-        try:
-            values = np.array(prediction.astype(mx.float32))
-        except (ValueError, RuntimeError):  # inside a function transformation there are no values to look at
-            return
-        if self.wants == "logits":
-            if values.ndim > 1 and values.shape[-1] > 1 and _are_probabilities(values):
-                warn_once(self, "softmax", _SOFTMAX)
-        elif values.size and not (values.min() >= 0 and values.max() <= 1):
-            self.complain_of_logits(f"got values from {values.min():.3g} to {values.max():.3g}")
-
-    def complain_of_logits(self, what_was_seen: str) -> None:
-        """Warn, once, that the predictions are no probabilities."""
-        warn_once(self, "logits", _LOGITS.format(what_was_seen))
-
     def __call__(self, prediction: Any, target: Any, sample_weight: Any = None) -> Any:
         inputs = (prediction, target) if sample_weight is None else (prediction, target, sample_weight)
         if self._looks:
             self._looks -= 1
-            self.look_at(prediction)
+            look_at(self, prediction)
         return super().__call__(*inputs)
 
     def forward(self, prediction: mx.array, target: mx.array, sample_weight: mx.array | None = None) -> mx.array:
@@ -144,17 +125,3 @@ class Loss(Module):
 
     def settings(self) -> str:
         return "" if self.reduction == "mean" else "sum"
-
-
-def _are_probabilities(values: np.ndarray) -> bool:
-    return bool(values.size and (values >= 0).all() and np.abs(values.sum(axis=-1) - 1).max(initial=0) < 1e-5)
-
-
-_SOFTMAX = (
-    "CrossEntropyLoss applies softmax itself, but the predictions are already probabilities: the second softmax "
-    "flattens the gradients and training is slow. Remove the Softmax layer at the end of the model"
-)
-_LOGITS = (
-    "BCELoss expects probabilities between 0 and 1, but {}. "
-    "End the model with Sigmoid(), or keep it and use BCEWithLogitsLoss"
-)

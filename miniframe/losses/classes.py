@@ -10,7 +10,7 @@ import mlx.core as mx
 from ..core.arrays import is_floating
 from ..core.checks import real, shown
 from ..core.module import Module
-from ..core.ranges import first_outside, readable, wide
+from ..core.ranges import first_outside, of_signs, readable, wide
 from .base import Loss
 
 
@@ -44,7 +44,13 @@ class _ClassLoss(Loss):
         last = prediction.shape[-1] - 1
         labels = None if is_floating(target) else readable(target)
         if labels is not None and (bad := first_outside(labels, 0, last)):
-            hint = "; classes count from 0: use y - 1" if labels.min() == 1 and labels.max() == last + 1 else ""
+            hint, span = "", (labels.min(), labels.max())
+            if last == 0:
+                hint = "; for a single output take BCEWithLogitsLoss, or end the model with one output for each class"
+            elif span == (1, last + 1):
+                hint = "; classes count from 0: use y - 1"
+            elif last == 1:
+                hint = of_signs(labels)
             raise ValueError(f"{type(self).__name__}: expected class labels in 0..{last}, got {bad}{hint}")
 
     def probabilities(self, prediction: mx.array, target: mx.array) -> mx.array:

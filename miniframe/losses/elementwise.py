@@ -6,7 +6,7 @@ import mlx.core as mx
 
 from ..core.checks import real
 from ..core.module import Module
-from ..core.ranges import first_outside, readable
+from ..core.ranges import first_outside, of_signs, readable
 from .base import Loss
 
 
@@ -75,7 +75,7 @@ class _Binary(Loss):
     def check_values(self, prediction: mx.array, target: mx.array) -> None:
         numbers = readable(target)
         if numbers is not None and (bad := first_outside(numbers, -1e-6, 1 + 1e-6)):  # mixed labels are rounded
-            raise ValueError(f"{type(self).__name__}: expected targets in 0..1, got {bad}")
+            raise ValueError(f"{type(self).__name__}: expected targets in 0..1, got {bad}{of_signs(numbers)}")
 
 
 class BCEWithLogitsLoss(_Binary):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partialmethod as _partialmethod
 from typing import Any
 
+from ..core import elsewhere as _elsewhere
+from ..core.checks import meant as _meant
 from ..core.checks import shown as _shown
 from ..core.module import Module
+from ..core.teach import teach as _teach
 from .adaptive import Adagrad as Adagrad
 from .adaptive import Adam as Adam
 from .adaptive import AdamW as AdamW
@@ -31,6 +35,12 @@ def get(optimizer: Any, model: Module) -> Optimizer:
         return SGD(model, lr=0.01) if optimizer == "sgd" else NAMES[optimizer](model)  # type: ignore[call-arg]
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         raise TypeError(f"expected an optimizer, got the class {optimizer.__name__}; write {optimizer.__name__}(model)")
-    raise ValueError(
-        f"unknown optimizer {_shown(optimizer)}; known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
-    )
+    known = f"known: {', '.join(NAMES)}, or an Optimizer such as SGD(model, lr=0.1)"
+    raise ValueError(f"unknown optimizer {_shown(optimizer)}; {known}{_meant(optimizer, NAMES)}")
+
+
+_teach(  # what PyTorch and Keras have, and what to write here
+    Optimizer,
+    __getattr__=_partialmethod(_elsewhere.asked_for, _elsewhere.OF_OPTIMIZERS),
+    learning_rate=_elsewhere.unknown("learning_rate", _elsewhere.OF_OPTIMIZERS["learning_rate"]),
+)

@@ -84,6 +84,10 @@ def explain_arguments(cls: type) -> None:
         name = type(self).__name__
         if "learning_rate" in options and "learning_rate" not in signature.parameters:
             raise TypeError(f"{name}: learning_rate is called lr here; {_remedy(name)}")
+        known = _arguments(type(self))
+        for option in options:
+            if option not in known:
+                raise TypeError(f"{name}: unknown argument {option!r}; known: {', '.join(known)}")
         try:
             signature.bind(self, *given, **options)
         except TypeError as error:
@@ -91,6 +95,16 @@ def explain_arguments(cls: type) -> None:
         plain(self, *given, **options)
 
     cls.__init__ = __init__  # type: ignore[misc]
+
+
+def _arguments(cls: type) -> dict[str, None]:
+    """The names of all arguments that an optimizer, or what it is built on, takes."""
+    found: dict[str, None] = {}
+    for base in cls.__mro__[:-1]:
+        if "__init__" in vars(base):
+            _, *arguments = inspect.signature(vars(base)["__init__"]).parameters.values()
+            found.update({one.name: None for one in arguments if one.kind is not one.VAR_KEYWORD})
+    return found
 
 
 def _remedy(name: str) -> str:

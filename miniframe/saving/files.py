@@ -102,26 +102,35 @@ def _checked_header(path: Path) -> dict[str, Any]:
     if len(start) < length:
         raise ValueError(f"{path}: truncated: the header has {length} bytes, the whole file {size}")
     header = _parse(start, f"{path}: not a safetensors file")
-    end = 0
-    for name, entry in header.items():
-        if name != "__metadata__":
-            end = max(end, _end_of(entry, f"{path}: damaged: array {quoted(name)}"))
+    metadata = header.get("__metadata__") or {}
+    if not (isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values())):
+        raise ValueError(f"{path}: damaged: its description is no text")
+    places = sorted(
+        (*_place_of(entry, f"{path}: damaged: array {quoted(name)}"), name)
+        for name, entry in header.items()
+        if name != "__metadata__"
+    )
+    end = max((stop for _, stop, _ in places), default=0)
     if 8 + length + end != size:
         state = "truncated" if size < 8 + length + end else "damaged"
         raise ValueError(f"{path}: {state}: the file should have {8 + length + end} bytes and has {size}")
+    for (_, stop, _), (begin, _, name) in zip([(0, 0, ""), *places], places):
+        if begin != stop:
+            raise ValueError(f"{path}: damaged: array {quoted(name)} does not begin where the one before it ends")
     return header
 
 
-def _end_of(entry: Any, trouble: str) -> int:
-    """Where an array's data ends, if dtype, shape and place agree with each other."""
+def _place_of(entry: Any, trouble: str) -> tuple[int, int]:
+    """Where an array's data begins and ends, if dtype, shape and place agree with each other."""
     try:
         begin, end = entry["data_offsets"]
-        fits = 0 <= begin and end - begin == SIZES[entry["dtype"]] * math.prod(entry["shape"])
+        whole = all(type(n) is int for n in (begin, end, *entry["shape"]))
+        fits = whole and 0 <= begin and end - begin == SIZES[entry["dtype"]] * math.prod(entry["shape"])
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{trouble} has no dtype, shape and place that MLX can read") from None
     if not fits or any(n < 0 for n in entry["shape"]):
         raise ValueError(f"{trouble} does not fill the place that it is given")
-    return int(end)
+    return begin, end
 
 
 def _parse(text: str | bytes, trouble: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ..layers import (
     GroupNorm,
     InstanceNorm,
     LayerNorm,
+    LayerScale,
     Linear,
     PReLU,
     RMSNorm,
@@ -83,6 +84,7 @@ SHAPES: dict[type[Module], Callable[[Any], Shapes]] = {
     InstanceNorm: lambda l: {"weight": (l.num_features,), "bias": (l.num_features,)},
     Standardize: lambda l: {"mean": (l.num_features,), "std": (l.num_features,)},
     PReLU: lambda l: {"weight": (l.num_parameters,)},
+    LayerScale: lambda l: {"weight": (l.num_features,)},
 }  # fmt: skip
 """The shapes of a layer's own weights and statistics, from its settings."""
 

@@ -54,7 +54,7 @@ def pytorch_agrees(s: Subject) -> str | None:
     module = s.torch
     theirs = dict(module.named_parameters()) if isinstance(module, torch.nn.Module) else {}
     ours = dict(layer.named_parameters())
-    pairs = {str(name): theirs[s.weights.get(str(name), str(name))] for name in ours} if theirs else {}
+    pairs: dict[str, Any] = {str(name): theirs[s.weights.get(str(name), str(name))] for name in ours} if theirs else {}
     for name, other in pairs.items():
         with torch.no_grad():
             other.copy_(torch.tensor(np.array(ours[name].value)))
@@ -66,7 +66,7 @@ def pytorch_agrees(s: Subject) -> str | None:
         if tensor.grad is not None:
             same(grad, mx.array(tensor.grad.numpy()), f"the gradient of input {place} and PyTorch's differ: ")
     for name, other in pairs.items():
-        same(ours[name].grad, mx.array(np.array(other.grad)), f"the gradient of {name} and PyTorch's differ: ")
+        same(ours[name].grad, mx.array(other.grad.numpy()), f"the gradient of {name} and PyTorch's differ: ")
     return None
 
 

@@ -151,6 +151,8 @@ def check_hooks(callback: Any) -> None:
     """Raise unless this is a Callback whose methods named ``on_...`` are all hooks that fit calls."""
     if not isinstance(callback, Callback):
         hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
+        if callable(callback) and not hint:
+            hint = "; write LambdaCallback(on_epoch_end=function)"
         raise TypeError(f"callbacks: expected Callback objects, got {shown(callback)}{hint}")
     for name in dir(callback):
         if name.startswith("on_") and name not in HOOKS:

@@ -21,7 +21,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..backend import fast_blas
+from ..backend import fast_blas, machine
 from ..backend.machine import on_cpu
 from ..core.arrays import is_floating
 from ..core.module import Module
@@ -88,7 +88,7 @@ def cores() -> int:
     """How many cores this process uses: those that the system gives it, or MINIFRAME_CORES."""
     setting = os.environ.get(SETTING)
     if setting is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return machine.cores()
     if not setting.isdecimal() or int(setting) < 1:
         raise ValueError(f"{SETTING}: expected a number of cores, at least 1, got {setting!r}")
     return int(setting)

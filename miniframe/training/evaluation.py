@@ -18,10 +18,11 @@ from ..data.arrays import ArrayData
 from ..data.sources import as_data
 from ..data.streams import StreamData
 from ..losses.base import Loss
+from .goal import with_remedy
 from .history import joined, mean_or_sum
 from .metrics import Metric, measure, totals
 from .metrics import get as metrics_by_name
-from .trial import DataTrial, look_at_inputs, whole_number_readers
+from .trial import DataTrial, check_count, look_at_inputs, whole_number_readers
 
 BATCH = 1024  # samples computed at once, unless asked otherwise
 
@@ -66,7 +67,12 @@ def predict(model: Module, x: Any, *, batch_size: int = BATCH) -> mx.array:
     whole("predict", batch_size=batch_size)
     data = ArrayData(x, where="predict")
     with said_by("predict"):
-        look_at_inputs(whole_number_readers(model, data.first(1)[0]), data.inputs)
+        check_count(model, data.inputs)
+        try:
+            readers = whole_number_readers(model, data.first(1)[0])
+        except ValueError:  # which names the shape of one sample: better that of all
+            readers = whole_number_readers(model, data.first(len(data))[0])
+        look_at_inputs(readers, data.inputs)
     outputs = []
     with evaluating(model):
         for number, batch in enumerate(data.epoch(batch_size), start=1):
@@ -111,4 +117,4 @@ def scores(
 
 
 # _evaluation: the loss and the metrics of the last fit
-teach(Module, evaluate, predict, _evaluation=(None, ()))
+teach(Module, with_remedy(evaluate), with_remedy(predict), _evaluation=(None, ()))

@@ -100,9 +100,13 @@ def _optimizer(model: Module, wanted: Any) -> tuple[str | None, Optimizer]:
 def with_remedy(verb: Callable[..., Any]) -> Callable[..., Any]:
     """The verb, saying what to write instead of an argument that it does not know."""
     known = inspect.signature(verb).parameters
+    in_order = [name for name, argument in known.items() if argument.kind is argument.POSITIONAL_OR_KEYWORD]
+    places, last = len(in_order), in_order[-1]
 
     @functools.wraps(verb)
     def careful(*given: Any, **options: Any) -> Any:
+        if len(given) > places:
+            raise TypeError(f"{verb.__name__}: after {last}, arguments are written with their names: batch_size=32")
         for name in options:
             if name in known:
                 continue
@@ -110,6 +114,8 @@ def with_remedy(verb: Callable[..., Any]) -> Callable[..., Any]:
                 raise TypeError(
                     f"{verb.__name__}: {name} belongs to the optimizer; write optimizer=Adam(model, lr=0.001)"
                 )
+            if name == "verbose":
+                raise TypeError(f"{verb.__name__}: unknown argument 'verbose'; it prints nothing, so leave it out")
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; see help(model.{verb.__name__})"
             raise TypeError(f"{verb.__name__}: unknown argument {name!r}{hint}")
@@ -119,4 +125,4 @@ def with_remedy(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # _optimizer: the name that the optimizer was made from, or None, and the optimizer of the last fit
-teach(Module, compile, _optimizer=(None, None))
+teach(Module, with_remedy(compile), _optimizer=(None, None))

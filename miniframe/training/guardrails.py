@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mlx.core as mx
 import numpy as np
 
@@ -15,6 +17,7 @@ from ..data.streams import StreamData
 from ..graph.passes import Pass
 from ..layers.linear import Linear
 from ..losses.base import Loss
+from ..losses.looks import complain_of_logits, look_at
 
 SAMPLES = 16  # on which fit tries the model
 
@@ -55,28 +58,33 @@ def _look_at_output(model: Module, loss: Loss, data: ArrayData) -> None:
         seen = Pass(model, x, "fit")
     last = seen.outputs[0].module
     if loss.wants == "probabilities" and isinstance(last, Linear):
-        loss.complain_of_logits(f"the model ends with {last.title()}, which gives any number")
-    loss.look_at(seen.output)
+        complain_of_logits(loss, f"the model ends with {last.title()}, which gives any number")
+    look_at(loss, seen.output)
 
 
 def _look_at_weights(model: Module, data: ArrayData) -> None:
     """Arrays and parameters of a model that only composes, of which its forward makes a constant."""
     composed = [(path, m) for path, m in model.named_modules() if m.composes()]
     loose = [(path, m, name, v) for path, m in composed for name, v in vars(m).items() if isinstance(v, Parameter)]
-    for path, module in composed:
-        for name, value in list(vars(module).items()):
-            if not name.startswith("_") and isinstance(value, mx.array) and is_floating(value) and value.ndim > 1:
-                where = f"{path}.{name}" if path else name
-                warn_once(model, f"array {where}", _ARRAY.format(module.title(), name, value.shape))
-    if not any(parameter.trainable for _, _, _, parameter in loose):
+    arrays = [(path, m, name, v) for path, m in composed for name, v in vars(m).items() if _like_a_weight(name, v)]
+    if not arrays and not any(parameter.trainable for _, _, _, parameter in loose):
         return
     with untouched(model):
         seen = Pass(model, data.first(SAMPLES)[0], "fit")
+        stayed = [vars(module).get(name) is value for _, module, name, value in arrays]
+    for same, (path, module, name, value) in zip(stayed, arrays):
+        if same:  # others are what forward keeps for people to look at
+            where = f"{path}.{name}" if path else name
+            warn_once(model, f"array {where}", _ARRAY.format(module.title(), name, value.shape))
     reached = {id(p) for node in seen.calls.values() if node.module is not None for p in node.module.parameters()}
     for path, module, name, parameter in loose:
         if parameter.trainable and id(parameter) not in reached:
             where = f"{path}.{name}" if path else name
             warn_once(model, f"parameter {where}", _UNUSED.format(module.title(), name))
+
+
+def _like_a_weight(name: str, value: Any) -> bool:
+    return not name.startswith("_") and isinstance(value, mx.array) and is_floating(value) and value.ndim > 1
 
 
 def _look_at_split(model: Module, data: ArrayData, validation: ArrayData) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..backend.distributed import Team
 from ..core.arrays import number
+from ..core.elsewhere import OF_HISTORIES, asked_for
+from ..core.teach import teach
 
 if TYPE_CHECKING:
     from ..plots import training as _plots
@@ -36,12 +39,19 @@ class History:
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 
+    def __getitem__(self, name: str) -> list[float]:
+        """``history["loss"]`` is ``history.history["loss"]``."""
+        return self.history[name]
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
 
     if TYPE_CHECKING:  # taught by the file that draws
         _repr_html_ = _plots.as_html
+
+
+teach(History, __getattr__=partialmethod(asked_for, OF_HISTORIES))
 
 
 class Mean:

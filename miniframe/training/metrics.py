@@ -12,7 +12,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..core.checks import shown
+from ..core.checks import meant, shown
 from ..core.ranges import of_class
 from ..core.sums import mean
 from .history import Mean, Sums
@@ -46,12 +46,20 @@ def error_rate(prediction: mx.array, target: mx.array, threshold: float = 0.5) -
 
 def mae(prediction: mx.array, target: mx.array) -> mx.array:
     """Mean absolute error."""
+    _same_shape("mae", prediction, target)
     return mean(mx.abs(prediction - target))
 
 
 def mse(prediction: mx.array, target: mx.array) -> mx.array:
     """Mean squared error."""
+    _same_shape("mse", prediction, target)
     return mean(mx.square(prediction - target))
+
+
+def _same_shape(name: str, prediction: mx.array, target: mx.array) -> None:
+    """Broadcast, (N,) against (N, 1) would compare every sample with every other."""
+    if prediction.shape != target.shape:
+        raise ValueError(f"{name}: expected targets of the prediction's shape {prediction.shape}, got {target.shape}")
 
 
 def top_k(prediction: mx.array, target: mx.array, k: int = 5) -> mx.array:
@@ -83,6 +91,18 @@ NAMES: dict[str, Metric] = {
     "r2": r2,
     "perplexity": perplexity,
 }
+KERAS = {  # its names, and scikit-learn's: ours
+    "acc": "accuracy",
+    "binary_accuracy": "accuracy",
+    "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy",
+    "mean_absolute_error": "mae",
+    "mean_squared_error": "mse",
+    "rmse": "mse",
+    "top_k_categorical_accuracy": "top_5",
+    "top5": "top_5",
+    "f1_score": "f1",
+}
 TOP = re.compile(r"top_([1-9][0-9]*)")
 
 
@@ -104,8 +124,8 @@ def get(metrics: Any, threshold: float = 0.5) -> dict[str, Metric]:
             name, function = getattr(metric, "__name__", type(metric).__name__), metric
             name = next((known for known, one in NAMES.items() if one is metric), name)
         else:
-            known = f"{', '.join(NAMES)}, top_5"
-            raise ValueError(f"unknown metric {shown(metric)}; known: {known}, or a function of (prediction, target)")
+            known = f"{', '.join(NAMES)}, top_5, or a function of (prediction, target)"
+            raise ValueError(f"unknown metric {shown(metric)}; known: {known}{meant(metric, NAMES, KERAS)}")
         if name in found:
             raise ValueError(f"metric {name!r} is given twice")
         if function in (accuracy, error_rate):

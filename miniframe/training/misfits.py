@@ -12,7 +12,13 @@ from ..losses.base import Loss
 
 
 def name_misfit(error: BaseException, model: Module, loss: Loss, batch: tuple[Any, ...]) -> None:
-    """If MLX refused the shapes of a step, say in its error whose backward they come from, where that can be found."""
+    """If MLX refused the shapes of a step, say in its error whose backward they come from, where that can be found.
+
+    If it refused to add to None, say how gradients are added.
+    """
+    if isinstance(error, TypeError) and "NoneType" in str(error):
+        hint = "a gradient is None before the first backward: write self.weight.accumulate(grad)"
+        error.args = (f"{error}; {hint}",)
     if isinstance(error, ValueError) and str(error).startswith("["):
         words = misfit(model, loss, batch)
         if words:

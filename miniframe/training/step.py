@@ -34,6 +34,9 @@ def forward_backward(model: Module, loss: Loss, x: Any, y: Any, sample_weight: A
     return value, prediction
 
 
+HEAVY, HUGE = 2**22, 2**26  # bytes of cells: from the first on a step waits for the one before, then for itself, too
+
+
 def nothing() -> None:
     """Do nothing."""
 
@@ -103,6 +106,7 @@ class Step:
         self.cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
         known = {id(cell) for cell in self.cells}
         self.cells += [p for p in self.optimizer.parameters if id(p) not in known]
+        self.nbytes = sum(cell.value.nbytes for cell in self.cells)
         self.optimizer.zero_grad()  # a layer that was taken out of the model would go on with its last gradient
         self.notebook = Notebook(self.model, self.loss)
         self._traced = False
@@ -151,6 +155,8 @@ class Step:
                 mx.async_eval(new_values, value, mx.random.state)
             else:
                 mx.async_eval(new_values, value)
+            if self.nbytes > HEAVY:  # else several generations of all weights would be in memory
+                mx.eval(new_values if self.nbytes > HUGE else values)
         except BaseException as error:  # a step that fails has not been
             put_values(self.cells, values)
             self.optimizer.iterations -= 1

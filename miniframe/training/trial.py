@@ -51,7 +51,7 @@ class DataTrial:
         if isinstance(data, ArrayData):
             with said_by(where):
                 self.sample(data.first(1), lambda: data.first(len(data)))
-                self.measure(data.first(min(batch_size, len(data))))
+                self.measure(data.first(min(batch_size, len(data))), lambda: data.first(len(data)))
                 self.numbers((*data.inputs, data.arrays["y"]))
             return
         data.examine = self.batch
@@ -69,7 +69,7 @@ class DataTrial:
         if self.prediction is None:
             one = tuple(part[:1] for part in x) if isinstance(x, tuple) else x[:1]
             self.sample((one, y[:1], *(part[:1] for part in weight)), lambda: batch)
-            self.measure(batch)
+            self.measure(batch, lambda: batch)
         look = [*known[:-1], known[-1] or self.loss.must_see]
         self.numbers([part if see or self.wait else None for part, see in zip((*as_tuple(x), y), look)])
 
@@ -95,17 +95,29 @@ class DataTrial:
         """The prediction for a batch, which is then shown to the loss."""
         with evaluating(self.model), same_random_numbers():
             prediction = self.model(*as_tuple(x))
+            if isinstance(prediction, tuple):
+                got = f"got a tuple of {len(prediction)}; give each output a loss of its own and add up their gradients"
+                raise TypeError(f"{type(self.loss).__name__}: expected one array as the prediction, {got}")
             self.loss(prediction, y, *weight)
         return prediction
 
-    def measure(self, batch: Batch) -> None:
-        """Measure a batch, as every batch will be measured."""
-        if self.measures:
-            with evaluating(self.model), same_random_numbers():
-                prediction = self.model(*as_tuple(batch[0]))
-                for name, metric in self.measures.items():
-                    with said_by(f"metric {name!r}"):
-                        measure(name, metric, prediction, batch[1])
+    def measure(self, batch: Batch, whole: Callable[[], Batch]) -> None:
+        """Measure a batch, as every batch will be measured; should it fail, errors name the shapes of the whole."""
+        if not self.measures:
+            return
+        try:
+            self.run_metrics(batch)
+        except (ValueError, TypeError):
+            self.run_metrics(whole())
+            raise
+
+    def run_metrics(self, batch: Batch) -> None:
+        """Every metric of a batch, under its name."""
+        with evaluating(self.model), same_random_numbers():
+            prediction = self.model(*as_tuple(batch[0]))
+            for name, metric in self.measures.items():
+                with said_by(f"metric {name!r}"):
+                    measure(name, metric, prediction, batch[1])
 
     def numbers(self, parts: Sequence[Any]) -> None:
         """Look at the whole numbers among inputs and targets; None stands for what is not looked at."""

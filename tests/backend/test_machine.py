@@ -71,3 +71,19 @@ def test_rounded_products_are_seen_and_told_with_the_remedy(monkeypatch):
     monkeypatch.setattr(mx, "eye", lambda size: exact(size) * (1 - 2**-12))  # as if a factor had been rounded
     monkeypatch.setenv("MLX_ENABLE_TF32", "1")
     assert machine.info()["products"] == "rounded to TF32, for speed (MLX_ENABLE_TF32=1; 0 makes them exact)"
+
+
+def test_of_a_macs_cores_only_the_fast_ones_count(monkeypatch):
+    class Mac:
+        @staticmethod
+        def sysctlbyname(name, count, size, new, length):
+            assert name == b"hw.perflevel0.logicalcpu" and size._obj.value == 4 and (new, length) == (None, 0)
+            count._obj.value = 6
+            return 0
+
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Mac)
+    assert machine.cores() == 6
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert machine.cores() == 8

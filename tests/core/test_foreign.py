@@ -50,7 +50,7 @@ F_ = r"write F\.{}\(\.\.\.\), with import miniframe\.functional as F"
         (
             lambda h, p: np.asarray(h),
             r"np\.asarray\(h\)",
-            "write it with layers, operators",
+            r"node\.value has the numbers, and sends no gradient back",
         ),
     ],
 )
@@ -129,6 +129,43 @@ def test_a_layer_with_its_own_backward_may_use_what_it_likes_inside_a_model():
             return self.fc(self.scale(x))
 
     assert mf.check_gradients(Net(), np.array([[1.0, 2.0]])).passed
+
+
+class Setting(mf.Module):
+    def __init__(self):
+        self.fc = mf.Linear(3, 3)
+
+    def forward(self, x):
+        h = self.fc(x)
+        h[0] = 1.0
+        return h
+
+
+@pytest.mark.parametrize(
+    "net, words",
+    [
+        (Setting(), r"h\[0\].*; make a new one, with F\.where\(condition, h, other\) or F\.concatenate"),
+        (model(lambda h, p: h.view(-1)), r"h\.view .*; write node\.reshape\(\.\.\.\)"),
+        (model(lambda h, p: h.permute(1, 0)), r"h\.permute .*; write node\.transpose\(\.\.\.\)"),
+        (model(lambda h, p: h.reshape(h.size(0), -1)), r"h\.size .*; write node\.shape"),
+        (model(lambda h, p: h * p.item()), r"p\.item .*; write p\.value\.item\(\)"),
+        (model(lambda h, p: h // 2), r"h // 2 .*; nodes have the operators \+ - \* / @ \*\* and the comparisons"),
+        (
+            model(lambda h, p: h * float(h.sum())),
+            r"float\(h\.sum\(\)\) .*; node\.value has the numbers, and sends no grad",
+        ),
+        (model(lambda h, p: mx.stop_gradient(h)), r"stop_gradient\(h\) .*; node\.value has the numbers"),
+        (model(lambda h, p: torch.cat([h, h])), r"torch\.cat\(\[h, h\]\) .*; write F\.concatenate\(\.\.\.\)"),
+    ],
+)
+def test_habits_of_pytorch_are_told_what_to_write(net, words):
+    with pytest.raises(TypeError, match=words):
+        net(mx.ones((3, 3)))
+
+
+def test_inputs_are_given_without_names():
+    with pytest.raises(TypeError, match=r"^Net\(\): unknown argument 'training'; inputs have no names: model\(a, b\)$"):
+        model(lambda h, p: h)(mx.ones((1, 3)), training=True)
 
 
 def test_errors_of_other_kinds_stay_what_they_are():

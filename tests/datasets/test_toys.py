@@ -9,7 +9,8 @@ from harness import close
 
 from miniframe import datasets
 
-MAKERS = {"disk": datasets.disk, "moons": datasets.moons, "spirals": datasets.spirals, "shapes": datasets.shapes}
+MAKERS = {"disk": datasets.disk, "moons": datasets.moons, "spirals": datasets.spirals}
+MAKERS |= {"xor": datasets.xor, "shapes": datasets.shapes}
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -31,6 +32,19 @@ def test_disk_labels_say_whether_a_point_is_inside():
     distance = np.hypot(*(x.astype(np.float64) - 0.5).T)
     assert ((distance < 1 / np.sqrt(2 * np.pi)) == labels).all()
     assert 0 <= x.min() and x.max() < 1 and abs(labels.mean() - 0.5) < 0.03
+
+
+def test_noise_moves_points_that_have_their_labels():
+    x, labels = map(np.array, datasets.disk(200, noise=0.1))
+    clean, same = map(np.array, datasets.disk(200))
+    assert (labels == same).all() and 0.05 < np.std(x - clean) < 0.2
+
+
+def test_xor_is_class_1_where_exactly_one_coordinate_is_positive():
+    x, labels = map(np.array, datasets.xor(500))
+    assert (((x > 0).sum(axis=1) == 1) == labels).all() and abs(labels.mean() - 0.5) < 0.1
+    with pytest.raises(ValueError, match="xor: expected noise >= 0, got -1"):
+        datasets.xor(5, noise=-1)
 
 
 def test_the_committed_disk_is_what_the_seed_makes():

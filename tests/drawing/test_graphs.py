@@ -83,3 +83,35 @@ def test_a_sequential_is_drawn_as_the_graph_of_its_layers():
     x = mf.Input(name="input")
     assert mf.draw(model) == mf.draw(mf.Graph(x, model(x)))
     assert [word in mf.draw(model) for word in ("input", "Linear(2 -> 3)", "ReLU", "Linear(3 -> 1)")] == [True] * 4
+
+
+class Scaled(mf.Module):
+    """Composes layers and has a parameter of its own."""
+
+    def __init__(self):
+        self.fc, self.scale = mf.Linear(2, 2), mf.Parameter(mx.ones(2))
+
+    def forward(self, x):
+        return (self.fc(x) * self.scale).relu()
+
+
+class OfTwo(mf.Module):
+    def forward(self, left, right):
+        return left + right
+
+
+def test_any_model_is_drawn_as_it_is_described():
+    text = mf.draw(Scaled())
+    assert "Linear(2 -> 2)" in text and "scale" in text and "×" in text and "ReLU" in text
+    assert "left" in mf.draw(OfTwo()) and "right" in mf.draw(OfTwo())
+    assert "Linear(2 -> 2)" in mf.draw(mf.Linear(2, 2))
+
+
+def test_a_model_whose_way_depends_on_data_is_told_to_be_run():
+    class Branches(mf.Module):
+        def forward(self, x):
+            return x * 2 if x.sum() > 0 else x * 3
+
+    with pytest.raises(TypeError, match=r"^draw: Branches\(\) cannot be described without data .*draw\(model\(mf\.Var"):
+        mf.draw(Branches())
+    assert "2" in mf.draw(Branches()(mf.Variable(mx.ones(3))))

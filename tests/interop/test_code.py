@@ -153,10 +153,10 @@ def message(*arguments, **options) -> str:
 
 
 def test_what_has_no_formula_is_named_all_at_once():
-    model = mf.Sequential(mf.Linear(4, 4), mf.GELU(), mf.Linear(4, 4), mf.Softplus())
+    model = mf.Sequential(mf.Linear(4, 4), mf.Hardswish(), mf.Linear(4, 4), mf.Softplus())
     said = message(model, "mse", mf.SGD(model, lr=0.1), example=mx.zeros(POINTS))
     assert said.startswith(
-        "to_code: there is no formula here for layer '1', GELU(), layer '3', Softplus(); known: Add, "
+        "to_code: there is no formula here for layer '1', Hardswish(), layer '3', Softplus(); known: Add, "
     )
 
 
@@ -172,3 +172,42 @@ def test_options_without_a_formula_are_named():
     assert "a number as its rate" in message(model, "mse", mf.SGD(model, lr=lambda step: 0.1), example=x)
     assert "no decay or clipping" in message(model, "mse", mf.SGD(model, lr=0.1, clip_norm=1.0), example=x)
     assert "expected a language out of numpy, torch, mlx, got 'jax'" in message(model, "mse", sgd, "jax", example=x)
+
+
+def tiny_gpt():
+    mf.seed(0)
+    return mf.models.gpt(vocabulary=11, context=7, embed_dim=8, num_heads=2, num_layers=2)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_ten_steps_of_a_gpt_lose_what_the_model_loses(language):
+    rng = np.random.default_rng(0)
+    x, y = (mx.array(rng.integers(0, 11, (4, 6)).astype(np.int32)) for _ in range(2))
+    model = tiny_gpt()
+    rule, criterion = mf.Adam(model, lr=0.01), mf.CrossEntropyLoss()
+    names = script(mf.to_code(model, criterion, rule, language, example=x[:3]))
+    p, state = {name: into(language, array) for name, array in model.state_dict().items()}, {}
+    tokens, targets = (into(language, np.array(a).astype(np.int64)) for a in (x, y))
+    theirs = [names["step"](p, state, tokens, targets) for _ in range(10)]
+    ours = [float(mf.train_step(model, criterion, rule, x, y)) for _ in range(10)]
+    assert theirs == pytest.approx(ours, rel=1e-5) and ours[-1] < ours[0] - 0.05
+    for name, array in model.state_dict().items():
+        assert np.asarray(p[name]) == pytest.approx(np.array(array), rel=2e-3, abs=2e-4), name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_gpt_as_a_script_runs_by_itself(language, tmp_path):
+    model = tiny_gpt()
+    code = mf.to_code(model, "cross_entropy", mf.AdamW(model), language, example=mx.zeros((3, 7), dtype=mx.int32))
+    assert "import miniframe" not in code and 'g["tokens.weight"] = g["tokens.weight"] + ' in code  # tied
+    names = script(code)
+    first = {name: tuple(array.shape) for name, array in names["initial"]().items()}
+    assert first == {name: tuple(array.shape) for name, array in model.state_dict().items()}
+    assert np.asarray(names["initial"]()["tokens.weight"]).std() == pytest.approx(0.02, rel=0.3)
+    (tmp_path / "script.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=dict(os.environ)
+    )
+    assert done.returncode == 0, done.stderr
+    losses = [float(line.rpartition(" ")[2]) for line in done.stdout.splitlines()]
+    assert len(losses) == 10 and abs(losses[0] - np.log(11)) < 0.1

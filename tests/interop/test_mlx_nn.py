@@ -101,3 +101,61 @@ def test_whole_numbers_are_looked_up_alike():
     module, x = nn.Sequential(nn.Embedding(7, 3), nn.Linear(3, 2)), mx.array([[0, 6], [3, 1]])
     close(from_mlx(module)(x), np.array(module(x)), 1e-5)
     assert mx.array_equal(to_mlx(from_mlx(module))(x), module(x))
+
+
+RECURRENT = {
+    "LSTM": (lambda: nn.LSTM(4, 3), mf.LSTM),
+    "LSTM without bias": (lambda: nn.LSTM(4, 3, bias=False), mf.LSTM),
+    "GRU": (lambda: nn.GRU(4, 3), mf.GRU),
+    "GRU without bias": (lambda: nn.GRU(4, 3, bias=False), mf.GRU),
+    "RNN": (lambda: nn.RNN(4, 3), mf.RNN),
+    "RNN with relu": (lambda: nn.RNN(4, 3, nonlinearity=nn.relu), mf.RNN),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_give_the_same_outputs_both_ways(name):
+    make, kind = RECURRENT[name]
+    module, x = shuffled(make()), mx.array(normal(*SEQUENCE).astype(np.float32))
+    model = from_mlx(module)
+    expected = module(x)
+    expected = expected[0] if isinstance(expected, tuple) else expected
+    assert type(model) is kind
+    close(model(x), np.array(expected), 1e-5)
+    close(to_mlx(model)(x), np.array(expected), 1e-5)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_model_with_recurrent_layers_goes_to_mlx_and_back(last):
+    mf.seed(0)
+    gru = mf.GRU(4, 5, return_sequences=not last)
+    model = mf.Sequential(mf.LSTM(4, 4), gru, mf.Linear(5, 2))
+    x = mx.array(normal(*SEQUENCE).astype(np.float32))
+    module = to_mlx(model)
+    close(module(x), np.array(model(x)), 1e-5)
+    close(from_mlx(module)(x), np.array(model(x)), 1e-5)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_attention_to_itself_and_to_a_context(bias):
+    module = shuffled(nn.MultiHeadAttention(4, 2, bias=bias, key_input_dims=3, value_input_dims=3))
+    model = from_mlx(module)
+    x, context = (mx.array(normal(2, 5, width).astype(np.float32)) for width in (4, 3))
+    close(model(x, context), np.array(module(x, context, context)), 1e-5)
+    mf.seed(0)
+    causal = mf.MultiHeadAttention(4, 2, causal=True, bias=bias)
+    there = to_mlx(causal)
+    close(there(x), np.array(causal(x)), 1e-5)
+    close(from_mlx(there)(x), np.array(causal(x)), 1e-5)
+    whole = mf.Sequential(mf.LayerNorm(4), causal, mf.Linear(4, 2))
+    close(to_mlx(whole)(x), np.array(whole(x)), 1e-5)
+
+
+def test_recurrent_and_attention_layers_with_more_than_mlx_has_are_refused():
+    both = mf.Sequential(mf.GRU(2, 2, bidirectional=True), mf.MultiHeadAttention(4, 2, rotary=True))
+    words = r"'0', GRU.* of several layers or directions.*'1', Multi.* with rotary positions"
+    with pytest.raises(ValueError, match=f"to_mlx: no counterpart in mlx.nn for {words}"):
+        to_mlx(both)
+    odd = nn.Sequential(nn.RNN(2, 2, nonlinearity=nn.silu), nn.MultiHeadAttention(4, 2, value_dims=6))
+    with pytest.raises(ValueError, match=r"'0', a RNN with another nonlinearity.*'1', a MultiHeadAttention of several"):
+        from_mlx(odd)

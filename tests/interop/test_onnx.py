@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from catalogue import CASES, spread
 from harness import close, normal
+from torch_nets import NETS
 
 import miniframe as mf
 from miniframe.core.arrays import as_tuple
@@ -17,7 +18,7 @@ from miniframe.interop.onnx_layers import OPERATORS
 
 LAYERS = [name for name, case in CASES.items() if not isinstance(case.make(), mf.Loss)]
 FIXED = {  # of which every input has a shape of its own, or whose first axis is not that of a batch
-    "MatMul", "ReshapeTo", "Sum", "Transpose",
+    "MatMul", "ReshapeTo", "Sum", "Transpose", "ForEachSample",
 }  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def test_layers_without_an_operator_are_named_all_at_once_with_their_places(tmp_
 
 
 def test_every_layer_that_computes_something_is_in_the_table():
-    composed = {"Residual", "MultiHeadAttention", "GatedMLP", "TransformerBlock", "Sequential", "Graph"}
+    blocks = {"TransformerBlock", "DecoderBlock", "MultiHeadAttention", "GatedMLP"}
+    composed = {"Residual", "Checkpointed", "Sequential", "Graph"} | blocks
     assert {cls.__name__ for cls in OPERATORS} >= set(LAYERS) - composed
 
 
@@ -181,3 +183,27 @@ def test_places_may_be_given_when_the_file_runs(interleaved, tmp_path):
             layer.export(tmp_path / "model.onnx", (x, places))
             same(tmp_path / "model.onnx", layer, x, places)
             same(tmp_path / "model.onnx", layer, *more([x, places], 5))
+
+
+def test_what_is_added_to_the_scores_of_an_attention_is_written(tmp_path):
+    q, k, v = (mx.array(normal(2, 2, 3, 4, seed=seed), mx.float32) for seed in range(3))
+    mask, bias = mx.array(np.tri(3, k=1, dtype=bool)), mx.array(normal(2, 1, 3), mx.float32)
+    layer = mf.ScaledDotProductAttention(causal=True)
+    layer.export(tmp_path / "model.onnx", (q, k, v, mask, bias))
+    same(tmp_path / "model.onnx", layer, q, k, v, mask, bias)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_padding_in_recurrent_layers_is_refused_because_onnx_knows_it_at_the_ends_only(kind, tmp_path):
+    layer = getattr(mf, kind)(2, 3)
+    with pytest.raises(ValueError, match=rf"ONNX has no operator for {kind}\(2 -> 3\) \(with a mask\)"):
+        layer.export(tmp_path / "model.onnx", (mx.zeros((2, 4, 2)), mx.ones((2, 4), dtype=mx.bool_)))
+
+
+@pytest.mark.parametrize("name", ["ViT", "Inverted", "Fire", "ConvNeXt", "Shuffled"])
+def test_a_model_that_came_from_pytorch_goes_on_to_onnx(name, tmp_path):
+    model = mf.interop.from_torch(NETS[name](), np.zeros((2, 3, 12, 12), np.float32)).eval()
+    x = mx.array(normal(3, 12, 12, 3).astype(np.float32))
+    model.export(tmp_path / "model.onnx", x)
+    for count in (3, 1):
+        same(tmp_path / "model.onnx", model, x[:count])

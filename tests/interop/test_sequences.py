@@ -90,6 +90,16 @@ def test_weights_alone_are_loaded_into_a_model_with_names_of_its_own():
     close(model["first"].mlp["down"].bias.value, theirs["first"].linear2.bias)
 
 
+def test_a_decoders_weights_are_loaded():
+    theirs = nn.TransformerDecoderLayer(4, 2, 5, 0.0, batch_first=True)
+    block = mf.DecoderBlock(4, 2, 5, norm_first=False, activation="relu")
+    report = interop.load_torch_weights(block, theirs.state_dict())
+    assert report.complete and len(report.loaded) == 26
+    x, context = (normal(2, 3, 4, seed=k).astype(np.float32) for k in (1, 2))
+    later = nn.Transformer.generate_square_subsequent_mask(3)
+    close(block(mx.array(x), mx.array(context)), theirs(torch.tensor(x), torch.tensor(context), tgt_mask=later))
+
+
 def test_frozen_parts_stay_frozen():
     theirs = nn.TransformerEncoderLayer(4, 2, 5, batch_first=True)
     theirs.self_attn.in_proj_weight.requires_grad_(False)
@@ -155,6 +165,10 @@ def test_masks_contexts_and_given_places_are_handed_on():
     model = mf.MultiHeadAttention(4, 2, num_kv_heads=1)
     found = interop.to_torch(model)(torch.tensor(x), torch.tensor(context), torch.tensor(mask))
     close(found, model(mx.array(x), mx.array(context), mx.array(mask)))
+    bias = normal(1, 2, 3, 1).astype(np.float32)
+    found = interop.to_torch(mf.ScaledDotProductAttention())(*(torch.tensor(a) for a in (x[:, None],) * 3),
+                                                             torch.tensor(True), torch.tensor(bias[:, :1]))  # fmt: skip
+    close(found, mf.ScaledDotProductAttention()(*(mx.array(x[:, None]),) * 3, bias=mx.array(bias[:, :1])))
     for layer in (mf.RotaryEmbedding(), mf.SinePositionEncoding(), mf.PositionEmbedding(9, 4)):
         places = np.array([[3, 1, 8], [0, 0, 2]])
         found = interop.to_torch(layer)(torch.tensor(x), torch.tensor(places))

@@ -57,6 +57,49 @@ def test_gradient_agrees_with_three_witnesses(name, causal, masked, training):
     by_torch(layer, reference, *inputs)
 
 
+BIASES = {
+    "one for all": ((2, 2, 3, 5), (3, 3)),
+    "one for each head": ((2, 2, 3, 5), (2, 3, 3)),
+    "the same for all queries": ((2, 2, 3, 5), (2, 1, 1, 3)),
+    "without heads": ((2, 4, 3), (1, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["mask", "no mask"])
+@pytest.mark.parametrize("causal", [True, False], ids=["causal", "not causal"])
+@pytest.mark.parametrize("name", BIASES)
+def test_what_is_added_to_the_scores_agrees_with_three_witnesses(name, causal, masked):
+    shape, bias_shape = BIASES[name]
+    inputs, length = example(shape), shape[-2]
+    allowed = np.tri(length, k=length - 2, dtype=bool) if masked else np.array(True)
+    inputs += [allowed, normal(*bias_shape, seed=9)]
+    layer = mf.ScaledDotProductAttention(causal=causal)
+    earlier = torch.ones(length, length).tril() if causal else torch.ones(length, length)
+
+    def reference(q, k, v, mask, bias):
+        return theirs(q, k, v, bias + (earlier * mask).log())
+
+    by_differences(layer, *inputs)
+    by_mx_grad(layer, *inputs)
+    by_torch(layer, reference, *inputs)
+    found = mf.compare_gradients(layer, mf.MSELoss(), tuple(inputs), np.zeros(shape))
+    assert not found.absent and found.max_error < 1e-6, found
+
+
+def test_a_bias_needs_no_mask_and_keeps_its_place():
+    q, k, v = (mx.array(x, mx.float32) for x in example((2, 2, 3, 5)))
+    bias, layer = mx.array(normal(3, 3), mx.float32), mf.ScaledDotProductAttention()
+    y = layer(q, k, v, bias=bias)
+    *_, none, grad = layer.backward(y)
+    assert none is None and grad.shape == (3, 3)
+    close(F.scaled_dot_product_attention(q, k, v, bias=bias), y)
+    close(layer(q, k, v, bias=mx.zeros((1, 3))), layer(q, k, v))
+    with pytest.raises(ValueError, match=r"a bias that broadcasts to \(2, 2, 3, 3\), got \(2, 3\)"):
+        layer(q, k, v, bias=mx.zeros((2, 3)))
+    with pytest.raises(TypeError, match="expected real numbers"):
+        layer(q, k, v, bias=mx.zeros((3, 3), dtype=mx.bool_))
+
+
 def test_causal_and_scale_are_pytorchs():
     q, k, v = example((2, 2, 4, 3))
     by_torch(mf.ScaledDotProductAttention(causal=True), lambda *x: theirs(*x, is_causal=True), q, k, v)

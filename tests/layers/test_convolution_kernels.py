@@ -9,6 +9,7 @@ from harness import close, normal
 
 import miniframe as mf
 from miniframe.layers import convolution_kernels as kernels
+from miniframe.layers import pieces
 from miniframe.layers.windows import Window
 
 
@@ -74,3 +75,38 @@ def test_backward_can_be_vectorized():
     for k in range(4):
         for all_of_them, alone in zip(together, gradients(grads[k])):
             close(all_of_them[k], alone)
+
+
+@pytest.mark.parametrize("piece", [2**9, 2**14, 2**16])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 2), (2, 0)), ((3, 3), (3, 3))])
+def test_a_batch_in_pieces_gives_the_same_numbers(piece, stride, dilation, padding, monkeypatch):
+    window = Window((3, 2), (stride, stride), padding, (dilation, dilation))
+    rng = np.random.default_rng(0)
+    x, weight, grad = (
+        mx.array(rng.normal(size=size).astype(np.float32))
+        for size in ((5, 23, 17, 32), (33, 3, 2, 32), (5, *window.output_size(23, 17), 33))
+    )
+
+    def three():
+        gradients = kernels.weight_gradient(x, grad, window), kernels.input_gradient(grad, weight, window, (23, 17))
+        return kernels.convolve(x, weight, window), *gradients
+
+    whole = three()
+    monkeypatch.setattr(pieces, "PIECE", piece)
+    if piece < 2**16:
+        assert len(pieces.pieces(x.shape, window)) > 1
+    for a, b in zip(three(), whole):
+        np.testing.assert_allclose(np.array(a), np.array(b), rtol=1e-4, atol=1e-4 * float(abs(b).max()))
+
+
+def test_pieces_cover_every_row_of_every_sample_once(monkeypatch):
+    window = Window((3, 3), (2, 1), ((1, 1), (1, 1)))
+    monkeypatch.setattr(pieces, "PIECE", 2**12)
+    seen = np.zeros((7, *window.output_size(40, 30)))
+    for part in pieces.pieces((7, 40, 30, 4), window):
+        seen[part.samples, part.output_rows] += 1
+        rows = part.rows.stop - part.rows.start
+        assert part.window.output_size(rows, 30)[0] == part.output_rows.stop - part.output_rows.start
+    assert np.all(seen == 1)

@@ -122,6 +122,27 @@ def test_masks_for_each_sample_and_each_head_agree_with_pytorch():
         by_torch(layer, reference, x, mask)
 
 
+def test_a_learned_distance_for_each_head_is_added_to_the_scores():
+    """Numbers for how far apart two places are, which learn: they get a gradient through the attention's scores."""
+
+    class Relative(mf.Module):
+        def __init__(self):
+            self.attention = mf.MultiHeadAttention(6, 2, causal=True, bias=False)
+            self.near = mf.Parameter(mx.array(normal(1, 2, 1, 1), mx.float32))
+            self.apart = mx.array(-np.abs(np.subtract.outer(np.arange(3), np.arange(3))), mx.float32)[None, None]
+
+        def forward(self, x, mask=None):
+            return self.attention(x, mask=mask, bias=self.near * self.apart)
+
+    layer, x = Relative(), normal(2, 3, 6)
+    seen = np.array([[True, True, False], [True, True, True]])
+    for given in ((x,), (x, seen)):
+        report = mf.check_gradients(layer, *given)
+        assert report.passed and all(np.abs(row.numeric).max() > 0 for row in report.rows), report
+    with pytest.raises(ValueError, match="expected a bias .batch, heads, queries, keys., where any axis may be 1"):
+        layer.attention(mx.zeros((2, 3, 6)), bias=mx.zeros((3, 3)))
+
+
 def test_who_sees_nothing_gets_the_bias_and_no_nan():
     layer = mf.MultiHeadAttention(4, 2)
     x = mx.array(normal(2, 3, 4)).astype(mx.float32)

@@ -26,6 +26,10 @@ CASES = {
     "overlapping": (dict(kernel_size=3, stride=2), (2, 7, 8, 2)),
     "overlapping, padding": (dict(kernel_size=3, stride=2, padding=1), (2, 6, 7, 2)),
     "gaps": (dict(kernel_size=2, stride=(3, 4)), (1, 8, 9, 2)),
+    "reaching over the edge": (dict(kernel_size=3, stride=2, ceil_mode=True), (2, 6, 8, 2)),
+    "reaching, padding": (dict(kernel_size=3, stride=(2, 3), padding=1, ceil_mode=True), (1, 7, 9, 2)),
+    "reaching, small": (dict(kernel_size=3, stride=2, ceil_mode=True), (1, 2, 4, 2)),
+    "a last window that would begin outside": (dict(kernel_size=2, stride=3, padding=1, ceil_mode=True), (1, 4, 5, 2)),
     "stride 1": (dict(kernel_size=2, stride=1, padding=(1, 0)), (1, 3, 4, 2)),
 }
 
@@ -38,6 +42,15 @@ def test_pooling_agrees_with_three_witnesses(name, layer, reference):
     by_differences(module, x)
     by_mx_grad(module, x)
     by_torch(module, lambda t: reference(t, **options), x, layout=channels_first, back=channels_last)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_means_without_the_padding_agree_with_three_witnesses(ceil_mode):
+    options = dict(kernel_size=3, stride=2, padding=1, ceil_mode=ceil_mode, count_include_pad=False)
+    module, x = mf.AvgPool2d(**options), normal(2, 6, 8, 2)
+    by_differences(module, x)
+    by_mx_grad(module, x)
+    by_torch(module, lambda t: F.avg_pool2d(t, **options), x, layout=channels_first, back=channels_last)
 
 
 def test_global_average_agrees_with_three_witnesses():
@@ -105,6 +118,8 @@ def test_a_strided_input_gives_the_same_as_a_contiguous_one():
 def test_titles_name_the_window():
     assert mf.MaxPool2d(2).title() == "MaxPool2d(2x2)"
     assert mf.AvgPool2d((3, 2), stride=2, padding=1).title() == "AvgPool2d(3x2, stride 2x2, padding 1x1)"
+    assert mf.MaxPool2d(3, 2, ceil_mode=True).title() == "MaxPool2d(3x3, stride 2x2, ceil_mode)"
+    assert mf.AvgPool2d(2, count_include_pad=False).title() == "AvgPool2d(2x2, padding not counted)"
 
 
 @pytest.mark.parametrize(

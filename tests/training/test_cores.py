@@ -1,6 +1,5 @@
 """A step with the batch in parts: chosen only where nobody can tell, and then the same numbers."""
 
-import os
 import threading
 
 import blas
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 import miniframe as mf
+from miniframe.backend import machine
 from miniframe.training import cores
 from miniframe.training.step import Step
 
@@ -211,7 +211,7 @@ def test_an_unsuitable_number_of_cores_is_refused(monkeypatch, setting):
 
 def test_without_a_setting_all_cores_are_used(monkeypatch):
     monkeypatch.delenv(cores.SETTING)
-    assert cores.cores() == (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    assert cores.cores() == machine.cores()
 
 
 def test_a_layer_that_mixes_samples_put_in_during_training_ends_the_splitting():

@@ -221,3 +221,23 @@ def test_an_array_in_the_place_of_a_weight_is_said_to_never_learn_once():
         "fit: Loose() holds the array 'table' of shape (2, 2), which never learns, because it is no parameter. If it "
         "should learn, write self.table = mf.Parameter(...); if not, mf.Buffer(...) keeps it in files, too"
     )
+
+
+class Watched(mf.Module):
+    """Keeps what people want to look at afterwards."""
+
+    def __init__(self):
+        self.fc = mf.Linear(2, 2)
+
+    def forward(self, x):
+        self.last = self.fc(x)
+        return self.last
+
+
+def test_what_forward_keeps_to_be_looked_at_is_no_forgotten_weight():
+    model = Watched()
+    with heard() as messages:
+        for _ in range(2):
+            model.fit(mx.ones((4, 2)), mx.ones((4, 2)), loss="mse", optimizer="sgd", verbose=0, compile=False)
+            model.predict(mx.ones((4, 2)))
+    assert messages == []

@@ -52,6 +52,16 @@ def test_looking_changes_nothing(tmp_path):
     assert all(mx.array_equal(a.value, b.value) for a, b in pairs)
 
 
+def test_looking_uses_up_none_of_the_looks_that_the_loss_takes_at_predictions(tmp_path):
+    x = mx.zeros((4, 3))
+    left = []
+    for callbacks in ([], [mf.TensorBoard(tmp_path)]):
+        model, loss = mf.Linear(3, 2), mf.CrossEntropyLoss()
+        model.fit(x, mx.array([0, 1, 0, 1]), loss=loss, optimizer="sgd", epochs=1, verbose=0, callbacks=callbacks)
+        left.append(loss._looks)
+    assert left[0] == left[1]
+
+
 def test_weights_and_biases_is_told_every_epoch(tmp_path):
     import wandb
 

@@ -1,0 +1,284 @@
+"""Sequences in miniframe and in PyTorch eager, taking turns in one process on the CPU.
+
+    python benchmarks/sequences.py [--rounds 9] [--only gpt]     # writes results/sequences.json
+
+A training step of the GPT that ``make gpt`` trains, attention forwards and backwards, a training step of an LSTM over
+64 time steps, the memory that a step of the GPT needs, and what the memory of keys and values saves while a GPT writes.
+Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster, or needs less. Both environment
+variables that make OpenBLAS choose other kernels than its own choice are taken away.
+
+On a machine that is busy with other things the clock says little. ``--one-core`` gives both a single thread and counts
+the processor time that they use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ONE_CORE = "--one-core" in sys.argv
+if ONE_CORE:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # OpenBLAS looks at them when it is loaded
+    os.environ.pop(variable, None)
+
+import mlx.core as mx  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+import miniframe as mf  # noqa: E402
+from miniframe.training.cores import choose  # noqa: E402
+
+VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 96, 64, 96, 4, 4, 32
+STEPS = 3  # in a turn
+clock = time.process_time if ONE_CORE else time.perf_counter
+Run = Callable[[], object]
+
+
+# -------------------------------------------------------------------- the same models in PyTorch
+
+
+class TorchBlock(nn.Module):
+    """A block of GPT-2, as one writes it in PyTorch for speed: one product for query, key and value."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(*qkv, is_causal=True).transpose(1, 2).reshape(batch, length, width)
+        x = x + self.output(y)
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class TorchGPT(nn.Module):
+    """The twin of ``miniframe.models.GPT``, with the head tied to the table of the tokens."""
+
+    def __init__(self, vocabulary: int, context: int, width: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(TorchBlock(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.tokens(x) + self.positions.weight[: x.shape[1]]
+        for block in self.blocks:
+            h = block(h)
+        return F.linear(self.norm(h), self.tokens.weight)
+
+
+def twin_of(model: mf.models.GPT) -> TorchGPT:
+    """PyTorch's GPT with the same weights."""
+    first = model.blocks[0]
+    twin = TorchGPT(model.vocabulary, model.context, first.embed_dim, first.num_heads, len(model.blocks))
+    ours = {name: torch.tensor(np.array(value)) for name, value in model.state_dict().items()}
+    state = {"tokens.weight": ours["tokens.weight"], "positions.weight": ours["positions.table.weight"]}
+    for kind in ("weight", "bias"):
+        state[f"norm.{kind}"] = ours[f"norm.{kind}"]
+        for k in range(len(model.blocks)):
+            packed = [ours[f"blocks.{k}.attention.{part}.{kind}"] for part in ("query", "key", "value")]
+            state[f"blocks.{k}.qkv.{kind}"] = torch.cat(packed)
+            state[f"blocks.{k}.output.{kind}"] = ours[f"blocks.{k}.attention.output.{kind}"]
+            for name, path in (("up", "mlp.up"), ("down", "mlp.down"), ("norm1", "norm1"), ("norm2", "norm2")):
+                state[f"blocks.{k}.{name}.{kind}"] = ours[f"blocks.{k}.{path}.{kind}"]
+    twin.load_state_dict(state)
+    return twin
+
+
+class TorchLSTM(nn.Module):
+    """The twin of ``miniframe.models.CharRNN``."""
+
+    def __init__(self, vocabulary: int, width: int, hidden: int) -> None:
+        super().__init__()
+        self.tokens, self.rnn = nn.Embedding(vocabulary, width), nn.LSTM(width, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, vocabulary)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rnn(self.tokens(x))[0])
+
+
+# -------------------------------------------------------------------- what is measured
+
+
+def take_turns(runs: dict[str, Run], rounds: int, steps: int = 1) -> dict[str, float]:
+    """Milliseconds of each run: the median over rounds, in each of which all have a turn."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(rounds + 1):
+        for name in list(runs) if turn % 2 else list(reversed(runs)):
+            time.sleep(0.01)  # the other's threads go to sleep
+            runs[name]()
+            start = clock()
+            runs[name]()
+            if turn:  # the first round warms up
+                times[name].append((clock() - start) * 1e3 / steps)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    first, second = medians.values()
+    return {**medians, "ratio": first / second}
+
+
+def tokens(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A batch of windows and what follows each token."""
+    rng = np.random.default_rng(seed)
+    return tuple(rng.integers(0, VOCABULARY, (2, BATCH, CONTEXT)))  # type: ignore[return-value]
+
+
+def own_steps(model: mf.Module) -> Run:
+    """Training steps as ``fit`` takes them: compiled, AdamW, gradients clipped."""
+    x, y = (mx.array(a.astype(np.int32)) for a in tokens())
+    loss, optimizer = mf.CrossEntropyLoss(), mf.AdamW(model, lr=1e-3, clip_norm=1.0)
+    step = choose(model, loss, x=x)(model, loss, optimizer)
+
+    def run() -> None:
+        with step.threads():
+            for _ in range(STEPS):
+                value, _ = step(x, y)
+            mx.eval(value, [p.value for p in model.parameters()])
+
+    return run
+
+
+def torch_steps(model: nn.Module) -> Run:
+    """The same in PyTorch, with the faster of its two ways to update the weights."""
+    x, y = (torch.tensor(a) for a in tokens())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+
+    def run() -> None:
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+
+    return run
+
+
+def gpt() -> mf.models.GPT:
+    mf.seed(0)
+    return mf.models.GPT(VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS)
+
+
+def gpt_step(rounds: int) -> dict[str, float]:
+    model = gpt()
+    twin = twin_of(model)
+    return take_turns({"miniframe": own_steps(model), "torch": torch_steps(twin)}, rounds, STEPS)
+
+
+def lstm_step(rounds: int) -> dict[str, float]:
+    runs = {
+        "miniframe": own_steps(mf.models.CharRNN(VOCABULARY, 64, 256)),
+        "torch": torch_steps(TorchLSTM(VOCABULARY, 64, 256)),
+    }
+    return take_turns(runs, rounds, STEPS)
+
+
+def attention(rounds: int, causal: bool) -> dict[str, float]:
+    """4 samples, 8 heads, 256 places, 64 features of each: forward and backward to all three inputs."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(4, 8, 256, 64)).astype(np.float32) for _ in range(4)]
+    q, k, v, dy = map(mx.array, arrays)
+    layer = mf.ScaledDotProductAttention(causal=causal)
+    *given, upstream = map(torch.tensor, arrays)
+
+    def own() -> None:
+        y = layer(q, k, v)
+        mx.eval(y, layer.backward(dy))
+
+    def other() -> None:
+        inputs = [x.detach().requires_grad_() for x in given]
+        F.scaled_dot_product_attention(*inputs, is_causal=causal).backward(upstream)
+
+    return take_turns({"miniframe": own, "torch": other}, rounds)
+
+
+def writing(rounds: int) -> dict[str, float]:
+    """256 tokens, with the keys and values of all places kept and without."""
+    mf.seed(0)
+    model = mf.models.GPT(VOCABULARY, 257, WIDTH, HEADS, LAYERS)
+    runs = {
+        name: lambda cache=cache: model.generate([1], 256, seed=0, cache=cache)
+        for name, cache in (("kept", True), ("computed anew", False))
+    }
+    return take_turns(runs, rounds)  # type: ignore[arg-type]
+
+
+def peak(side: str) -> float:
+    """MiB that a process needs for steps of the GPT beyond what it needs before the first: for a process of its own."""
+    model: mf.Module | nn.Module = gpt() if side == "miniframe" else twin_of(gpt())
+    if side == "miniframe":
+        mx.eval([p.value for p in model.parameters()])
+    run = own_steps(model) if isinstance(model, mf.Module) else torch_steps(model)
+    before = _resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    for _ in range(5):
+        run()
+    return (_resident("VmHWM") - before) / 1024
+
+
+def _resident(name: str) -> int:
+    """KiB, as Linux counts them."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name)))
+
+
+def memory(rounds: int) -> dict[str, float]:
+    """The peak of each in processes of their own, the median of three."""
+    found: dict[str, float] = {}
+    for side in ("miniframe", "torch"):
+        command = [sys.executable, __file__, "--peak", side]
+        runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]
+        found[side] = statistics.median(map(float, runs))
+    return {**found, "ratio": found["miniframe"] / found["torch"]}
+
+
+MEASURES: dict[str, Callable[[int], dict[str, float]]] = {
+    "gpt training step, ms": gpt_step,
+    "attention 4x8x256x64, ms": lambda rounds: attention(rounds, causal=False),
+    "causal attention 4x8x256x64, ms": lambda rounds: attention(rounds, causal=True),
+    "lstm training step over 64 time steps, ms": lstm_step,
+    "memory of a gpt step, MiB": memory,
+    "writing 256 tokens, ms (kept, anew)": writing,
+}
+
+
+def main(rounds: int, only: str | None) -> None:
+    results = {}
+    for name, measure in MEASURES.items():
+        if only is None or only in name:
+            results[name] = measure(rounds)
+            first, second, ratio = results[name].values()
+            print(f"{name:<44} {first:9.2f} {second:9.2f} {ratio:7.2f}", flush=True)
+    if only is None:
+        machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
+        path = Path(__file__).parent / "results" / ("sequences_one_core.json" if ONE_CORE else "sequences.json")
+        path.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", help="part of a comparison's name: gpt, attention, lstm, memory, writing")
+    parser.add_argument("--peak", choices=("miniframe", "torch"), help=argparse.SUPPRESS)
+    parser.add_argument("--one-core", action="store_true", help="one thread, and processor time instead of the clock")
+    options = parser.parse_args()
+    if ONE_CORE:
+        torch.set_num_threads(1)
+    mx.set_default_device(mx.cpu)
+    if options.peak:
+        print(peak(options.peak))
+    else:
+        main(options.rounds, options.only)

@@ -1,0 +1,149 @@
+"""Calls of PyTorch's modules: which axes each layer here wants where, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import layers as mf
+from .fx_calls import CALLS
+from .fx_functions import on_last
+from .fx_table import Builder
+from .fx_trace import Seen
+from .fx_values import Value, channels_last, plain
+from .pairs import FROM_TORCH
+
+Make = Callable[..., Any]  # (builder, PyTorch's module, its path, the arguments of the call) -> values
+
+
+def _on_channels(b: Builder, module: Any, path: str, input: Value) -> Value:
+    return b.on_channels(b.layer_of(module, path), input)
+
+
+def _alike(b: Builder, module: Any, path: str, input: Value) -> Value:
+    layer = b.layer_of(module, path)
+    return b.result(layer(input.node), input.order, input.channel)
+
+
+def _last(b: Builder, module: Any, path: str, input: Value) -> Value:
+    return on_last(b, b.layer_of(module, path), input)
+
+
+def _plain(b: Builder, module: Any, path: str, *inputs: Value) -> Value:
+    """A layer that has its axes where PyTorch has them."""
+    layer = b.layer_of(module, path)
+    node = layer(*[b.ordered(value, plain(value.ndim)).node for value in inputs])
+    return b.result(node, plain(len(b.seen.shape)))
+
+
+def _layer_norm(b: Builder, module: Any, path: str, input: Value) -> Value:
+    """Over the last axis, or over whole images with their channels."""
+    if len(module.normalized_shape) == 1:
+        return _last(b, module, path, input)
+    wanted = channels_last(4) if len(module.normalized_shape) == 3 and input.ndim == 4 else plain(input.ndim)
+    value = b.ordered(input, wanted)
+    return b.result(b.layer_of(module, path)(value.node), wanted, value.channel)
+
+
+def _prelu(b: Builder, module: Any, path: str, input: Value) -> Value:
+    return (_alike if module.num_parameters == 1 else _on_channels)(b, module, path, input)
+
+
+def _softmax(b: Builder, module: Any, path: str, input: Value) -> Value:
+    if module.dim is None:
+        raise ValueError("without dim")
+    axis = input.axis(module.dim)
+    make = getattr(mf, type(module).__name__)
+    if path not in b.layers:
+        b.layers[path] = make(-1 if axis == input.ndim - 1 else axis).named(path)
+    return b.result(b.layers[path](input.node), input.order, input.channel)
+
+
+def _as_function(name: str, *options: str) -> Make:
+    """A module that is a call of a function with the module's own options."""
+
+    def call(b: Builder, module: Any, path: str, input: Value) -> Any:
+        return CALLS[name](b, input, *[getattr(module, option) for option in options])
+
+    return call
+
+
+def _attention(
+    b: Builder, module: Any, path: str, query: Value, key: Value, value: Value, key_padding_mask: Any = None,
+    need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
+) -> Any:  # fmt: skip
+    if key_padding_mask is not None or attn_mask is not None or is_causal:
+        raise ValueError("with a mask")
+    if key is not value:
+        raise ValueError("with keys and values of different origin")
+    order = plain(3) if module.batch_first else (1, 0, 2)
+    layer = b.layer_of(module, path, _BatchFirst(module))
+    given = [query] if query is key else [query, key]
+    node = layer(*[b.ordered(part, order).node for part in given])
+    return b.result(node, order, None, b.seen[0]), None
+
+
+class _BatchFirst:
+    """A module as its layer is made of it, to which it does not matter on which axis PyTorch has the batch."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return True if name == "batch_first" else getattr(self.module, name)
+
+    def __repr__(self) -> str:
+        return repr(self.module)
+
+
+def _encoder(b: Builder, module: Any, path: str, src: Value, *masks: Any, **options: Any) -> Value:
+    if any(mask is not None and mask is not False for mask in (*masks, *options.values())):
+        raise ValueError("with a mask")
+    for name, block in module.layers.named_children():
+        src = _plain(b, block, f"{path}.layers.{name}", src)
+    return src if module.norm is None else _layer_norm(b, module.norm, f"{path}.norm", src)
+
+
+def _recurrent(b: Builder, module: Any, path: str, input: Value, hx: Any = None) -> Any:
+    """The outputs and the last state; PyTorch has the batch of a state on its second axis, we on the first."""
+    order = plain(3) if module.batch_first else (1, 0, 2)
+    layer: Any = b.layer_of(module, path, _BatchFirst(module))
+    if isinstance(b.seen, Seen):  # of what to_torch made: the outputs alone
+        return b.result(layer(b.ordered(input, order).node), plain(len(b.seen.shape)))
+    layer.return_state = True
+    layer.output_count = 3 if type(layer) is mf.LSTM else 2
+    state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
+    nodes = [b.ordered(part, (1, 0, 2)).node for part in state]
+    y, *last = layer(b.ordered(input, order).node, *nodes)
+    seen = b.seen[1] if isinstance(b.seen[1], tuple) else (b.seen[1],)
+    states = tuple(b.result(node, (1, 0, 2), None, part) for node, part in zip(last, seen))
+    return b.result(y, order, None, b.seen[0]), states if len(states) > 1 else states[0]
+
+
+def _composed(b: Builder, module: Any, path: str, *inputs: Value) -> Value:
+    return _plain(b, module, path, *inputs)
+
+
+MODULES: dict[str, Make] = {
+    **dict.fromkeys(FROM_TORCH, _alike),
+    **dict.fromkeys(("Linear", "RMSNorm"), _last),
+    **dict.fromkeys(
+        ("Conv1d", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d",
+         "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "AdaptiveAvgPool2d", "Upsample", "ZeroPad2d",
+         "ChannelShuffle", "GlobalAvgPool1d", "GlobalMaxPool1d"),
+        _on_channels,
+    ),
+    **dict.fromkeys(("Embedding", "PositionEmbedding", "TransformerEncoderLayer"), _plain),
+    "Computed": _composed,
+    "Attention": _composed,
+    "LayerNorm": _layer_norm,
+    "PReLU": _prelu,
+    **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
+    "Flatten": _as_function("flatten", "start_dim", "end_dim"),
+    "Unflatten": _as_function("unflatten"),
+    "PixelShuffle": _as_function("pixel_shuffle", "upscale_factor"),
+    "Hardtanh": _as_function("hardtanh", "min_val", "max_val"),
+    "MultiheadAttention": _attention,
+    "TransformerEncoder": _encoder,
+    **dict.fromkeys(("RNN", "GRU", "LSTM"), _recurrent),
+}  # fmt: skip

@@ -1,0 +1,117 @@
+"""Opening the lab: from the command line, from a script, from a notebook."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Any
+
+import mlx.core as mx
+
+from ..core.arrays import as_array
+from ..core.module import Module
+from ..data.sources import as_both
+from ..losses.base import Loss
+from ..optimizers import Optimizer
+from ..training.goal import goal
+from ..training.progress import in_notebook
+from ..training.trial import DataTrial
+from .recipe import Recipe
+from .server import Server
+from .session import Session
+
+
+def begin(session: Session) -> threading.Thread:
+    """Run a session on a thread of its own, on the device of this one."""
+    device = mx.default_device()
+    cells = [*session.model.parameters(), *session.model.buffers(), *session.optimizer.cells()]
+    mx.eval([cell.value for cell in cells], session.data.x, session.data.y, session.data.validation or ())
+
+    def life() -> None:
+        mx.set_default_device(device)
+        session.run()
+
+    thread = threading.Thread(target=life, name="lab", daemon=True)
+    thread.start()
+    return thread
+
+
+def own_session(model: Module, x: Any, y: Any, loss: Any, optimizer: Any, **options: Any) -> Session:
+    """A session of a model of one's own, checked as ``fit`` would.
+
+    Raises:
+        ValueError, TypeError: for what ``fit`` would refuse, before anything opens.
+    """
+    known = {"validation_data", "batch_size", "seed"}
+    if unknown := set(options) - known:
+        raise TypeError(f"lab: unknown {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+    if not isinstance(model, Module):
+        raise TypeError(f"lab: expected a miniframe model, got {type(model).__name__}")
+    found = goal(model, loss, optimizer, None)
+    batch_size = options.get("batch_size", 32)
+    recipe = Recipe().changed({"batch_size": batch_size, "seed": options.get("seed", 0), "data": "disk"})
+    data, validation = as_both(x, y, None, options.get("validation_data"), 0.0)
+    DataTrial(model, found.loss, found.measures).on(data, recipe.batch_size, "lab")
+    inputs = as_array(x, where="lab")
+    held = None if validation is None else tuple(as_array(a, where="lab") for a in options["validation_data"][:2])
+    target = as_array(y, where="lab")
+    return Session(recipe, (model, inputs, target, found.loss, found.optimizer), held)
+
+
+def open(  # noqa: A001  (mf.lab.open is what its users say)
+    model: Module,
+    x: Any,
+    y: Any,
+    loss: Loss | str,
+    optimizer: Optimizer | str,
+    *,
+    validation_data: Any = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    port: int | None = None,
+    browser: bool = True,
+) -> Server | None:
+    """Look at a model of your own while it learns: layers, values, gradients, regions, each number in full.
+
+    In a script it returns when Ctrl-C ends it, and the model keeps what it has learned; in a notebook it returns at
+    once.
+
+    Args:
+        model, x, y, loss, optimizer: as for ``fit``; data in memory, one input.
+        validation_data: (x, y) to test on after every epoch.
+        batch_size, seed: as for ``fit``; the batch size and the learning rate can be changed on the page.
+        port: of the local address; a free one by default.
+        browser: whether to open the page; its address is printed in any case.
+
+    Returns:
+        In a notebook the server, which ``stop()`` ends; in a script None.
+
+    Raises:
+        ImportError: without the extra ``lab``.
+        ValueError, TypeError: for what ``fit`` would refuse.
+    """
+    session = own_session(
+        model, x, y, loss, optimizer, validation_data=validation_data, batch_size=batch_size, seed=seed
+    )
+    return serve(session, port, browser, wait=not in_notebook())
+
+
+def serve(session: Session, port: int | None, browser: bool, wait: bool) -> Server | None:
+    """Show a session in the browser; with ``wait``, until it is ended."""
+    server = Server(session, port)
+    thread = begin(session)
+    print("the lab is open" + ("; Ctrl-C ends it" if wait else ""))
+    print(server.address, flush=True)
+    if browser:
+        threading.Timer(0.3, webbrowser.open, [server.address]).start()
+    if not wait:
+        server.start()
+        return server
+    server.run()
+    thread.join(timeout=30)
+    return None
+
+
+def run(port: int | None = None, browser: bool = True) -> None:
+    """``miniframe lab``."""
+    serve(Session(Recipe()), port, browser, wait=True)

@@ -1,0 +1,54 @@
+"""torchvision's own networks with random weights: the same logits, and in double precision the same first gradients."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+import torch
+from harness import close, normal
+
+from miniframe import interop
+from miniframe.core.cells import put_values, values_of
+
+pytestmark = pytest.mark.slow
+SIZES = {"vit_b_16": 224, "shufflenet_v2_x1_0": 224, "googlenet": 96}  # of the images; 64 for all others
+NETWORKS = [
+    "alexnet", "vgg11", "vgg16_bn", "resnet18", "resnet50", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2",
+    "mobilenet_v3_small", "mobilenet_v3_large", "densenet121", "efficientnet_b0", "convnext_tiny", "vit_b_16",
+    "shufflenet_v2_x1_0", "googlenet", "regnet_y_400mf", "mnasnet1_0",
+]  # fmt: skip
+
+
+def network(name):
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(0)
+    options = {"init_weights": False, "aux_logits": False} if name == "googlenet" else {}
+    module = getattr(torchvision.models, name)(weights=None, **options).eval()
+    for kind, parameter in module.named_parameters():
+        if parameter.ndim < 2 or not parameter.abs().max():  # nothing equal by being 0 or 1
+            parameter.data = parameter.data + 0.05 * torch.randn_like(parameter) * (kind != "fc.bias")
+    return module
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_network_gives_the_same_logits_and_first_gradients(name):
+    module = network(name)
+    model = interop.from_torch(module)
+    size = SIZES.get(name, 64)
+    x = normal(1, 3, size, size)
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    with torch.no_grad():
+        close(model(mx.array(last.astype(np.float32))), module(torch.tensor(x.astype(np.float32))))
+    cells = [*model.parameters(), *model.buffers()]
+    put_values(cells, [value.astype(mx.float64) for value in values_of(cells)])
+    module, tensor = module.double(), torch.tensor(x, requires_grad=True)
+    upstream = normal(1, 1000, seed=1)
+    module(tensor).backward(torch.tensor(upstream))
+    with mx.stream(mx.cpu):
+        model(mx.array(last, dtype=mx.float64))
+        received = model.backward(mx.array(upstream, dtype=mx.float64))
+        path, first = next(iter(model.named_parameters()))
+        if path == "class_token":
+            path, first = "conv_proj.weight", model["conv_proj"].module.weight
+        mx.eval(received, first.grad)
+    close(received, tensor.grad.numpy().transpose(0, 2, 3, 1), 1e-6)
+    close(first.grad, module.get_parameter(path).grad.numpy().transpose(0, 2, 3, 1), 1e-6)

@@ -1,0 +1,115 @@
+"""The lab opens from the command line, from a script and from a notebook, and ends well."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+import websockets.sync.client as client
+
+import miniframe as mf
+from miniframe.lab import opening, wire
+
+SCRIPT = """
+import numpy as np
+import miniframe as mf
+
+x, y = mf.datasets.disk(60)
+model = mf.Sequential(mf.Linear(2, 3), mf.ReLU(), mf.Linear(3, 2))
+before = np.array(model[0].weight.value)
+mf.lab.open(model, x, y, "cross_entropy", "adam", browser=False, batch_size=20)
+print("changed", bool((np.array(model[0].weight.value) != before).any()), float(model(x).sum()) != 0)
+"""
+
+
+class Process:
+    """A process that opens a lab and prints its address."""
+
+    def __init__(self, *command):
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        self.lines = [self.process.stdout.readline().strip() for _ in range(2)]
+        self.address = self.lines[1]
+
+    def train(self, epochs):
+        with client.connect(self.address.replace("http", "ws").replace("/?", "/channel?"), max_size=None) as socket:
+            for epoch in range(1, epochs + 1):
+                socket.send(json.dumps({"do": "epoch"}))
+                while wire.unpack(socket.recv(timeout=60))[0].get("epoch") != epoch:
+                    pass
+
+    def end(self, how=signal.SIGINT):
+        self.process.send_signal(how)
+        return *self.process.communicate(timeout=60), self.process.returncode
+
+
+def test_the_command_prints_its_address_and_ctrl_c_ends_it():
+    lab = Process(sys.executable, "-m", "miniframe", "lab", "--no-browser")
+    assert lab.lines[0] == "the lab is open; Ctrl-C ends it"
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+", lab.address)
+    assert httpx.get(lab.address).status_code == 200
+    lab.train(1)
+    out, errors, status = lab.end()
+    assert (out, errors, status) == ("", "", 0)
+
+
+def test_a_script_goes_on_with_what_was_learned(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    lab = Process(sys.executable, str(tmp_path / "script.py"))
+    lab.train(2)
+    out, errors, status = lab.end()
+    assert (out, errors, status) == ("changed True True\n", "", 0)
+
+
+def test_a_process_that_is_told_to_end_ends():
+    lab = Process(sys.executable, "-m", "miniframe", "lab", "--no-browser")
+    *_, status = lab.end(signal.SIGTERM)
+    assert status in (0, -signal.SIGTERM)
+
+
+def test_a_notebook_gets_the_server_back_at_once(monkeypatch, capsys):
+    monkeypatch.setattr(opening, "in_notebook", lambda: True)
+    x, y = mf.datasets.disk(20)
+    server = mf.lab.open(mf.Linear(2, 2), x, y, "cross_entropy", "sgd", browser=False)
+    address = capsys.readouterr().out.splitlines()[1]
+    assert address == server.address
+    while not server.uvicorn.started:
+        pass
+    assert httpx.get(address).status_code == 200
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "99999"], "miniframe lab: expected a port from 0 to 65535, got 99999"),
+        (["--port", "x"], "invalid int"),
+    ],
+)
+def test_a_bad_port_is_one_line(arguments, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "miniframe", "lab", "--no-browser", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode and words in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_without_its_libraries_the_lab_names_the_extra():
+    code = (
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "import miniframe as mf\n"
+        "x, y = mf.datasets.disk(20)\n"
+        "mf.lab.open(mf.Linear(2, 2), x, y, 'cross_entropy', 'sgd')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "ImportError: lab: needs uvicorn: pip install miniframe[lab]"
+
+
+def test_importing_miniframe_does_not_import_the_lab():
+    code = "import sys, miniframe; assert 'miniframe.lab' not in sys.modules; miniframe.lab.Record"
+    subprocess.run([sys.executable, "-c", code], check=True)
