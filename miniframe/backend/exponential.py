@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import mlx.core as mx
@@ -71,9 +73,22 @@ def _normal(x: mx.array) -> mx.array:
 _FUSED: dict[Callable[..., mx.array], Any] = {f: mx.compile(f) for f in (_exp, _sigmoid, _tanh, _softmax, _normal)}
 
 
+_plain = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Inside, MLX's own functions are used: for a graph of any batch size, which cannot look at the bits of numbers."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
 def pays(x: mx.array) -> bool:
     """Whether the functions here are faster than MLX's own for these numbers."""
-    if x.dtype != mx.float32 or x.size < FEW:
+    if x.dtype != mx.float32 or x.size < FEW or _plain.get():
         return False
     return sys.platform == "linux" and mx.default_device().type == mx.DeviceType.cpu
 

@@ -90,7 +90,7 @@ class Stack(Module):
 class ForEachSample(Module):
     """y = x once for each sample of a batch: what all samples share, such as a learned token. dx = Σ dy.
 
-    Inputs: x (1, ...), and the batch, of which only the number of samples counts and which gets no gradient.
+    Inputs: x (1, ...), and the batch, of which only the number of samples counts, so that its gradient is 0.
 
     Shapes: (1, ...), (N, ...) -> (N, ...).
 
@@ -104,11 +104,12 @@ class ForEachSample(Module):
     def forward(self, x: mx.array, batch: mx.array) -> mx.array:
         if x.ndim < 1 or x.shape[0] != 1 or batch.ndim < 1:
             raise self.wrong("one sample (1, ...) and a batch (N, ...)", (x.shape, batch.shape))
-        self.saved = ()
+        self.saved = batch.shape, batch.dtype
         return mx.broadcast_to(x, (batch.shape[0], *x.shape[1:]))
 
-    def backward(self, grad_output: mx.array) -> tuple[mx.array, None]:
-        return total(grad_output, axis=0)[None], None
+    def backward(self, grad_output: mx.array) -> tuple[mx.array, mx.array]:
+        shape, dtype = self.saved
+        return total(grad_output, axis=0)[None], mx.zeros(shape, dtype)
 
 
 class Split(Module):

@@ -14,6 +14,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..backend.exponential import plain
 from ..core.arrays import as_array, as_tuple
 from ..core.cells import values_of
 from ..core.module import Module
@@ -83,7 +84,7 @@ def export(model: Module, path: Where, example: Any, device: str = "cpu") -> Non
         model.eval()
         mx.eval(values_of([*model.parameters(), *model.buffers()]))
         try:
-            with free_of_fixed_shapes(BATCH), transformable():
+            with free_of_fixed_shapes(BATCH), transformable(), plain():
                 traced = [mx.zeros((BATCH, *x.shape[1:]), dtype=x.dtype) for x in inputs]
                 mx.export_function(str(temporary), function, *traced, shapeless=True)
             exported: Any = mx.import_function(str(temporary))
