@@ -38,7 +38,8 @@ class Graph(Module):
 
     ``graph.nodes`` is the flat list in execution order, ``graph["name"]`` a node and ``graph[0]`` that of a layer call,
     whose ``value`` and ``grad`` are those of the latest forward and backward. Names are those given with ``named``, the
-    path of the layer inside a named model ("encoder.0"), or else the class's name.
+    path of the layer inside a named model ("encoder.0"), or else the class's name. ``graph.levels()`` lists which calls
+    could run side by side.
 
     Called with one array for each input; several outputs come as a tuple. ``backward`` then takes a tuple of
     gradients, and returns one for each input (a single array for a single input).

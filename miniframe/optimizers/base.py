@@ -67,9 +67,8 @@ class Optimizer:
             if limit is not None and not (is_real(limit) and limit > 0):
                 raise ValueError(f"{name}: expected a clipping limit > 0, got {shown(limit)}")
         whole(name, accumulate=accumulate)
-        self.decay, self.weight_decay = decay, weight_decay
+        self.decay, self.weight_decay, self.maximize = decay, weight_decay, maximize
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
-        self.maximize = maximize
         self.groups = make_groups(model, lr, weight_decay, name)
         self.parameters = [parameter for group in self.groups for parameter in group.parameters]
         self.state: list[list[Buffer]] = [[] for _ in self.parameters]
@@ -99,8 +98,6 @@ class Optimizer:
         yield from (group.rate for group in self.groups)
         if self.accumulate > 1:
             yield self.due
-
-    # ---------------------------------------------------------------- the learning rate
 
     @property
     def steps_taken(self) -> int:
@@ -134,8 +131,7 @@ class Optimizer:
         """Change every parameter that has a gradient, and its state."""
         groups = [group for group in self.groups for _ in group.parameters]
         moving = [i for i, p in enumerate(self.parameters) if p.grad is not None and p.trainable]
-        grads = self._clipped(self._accumulated(moving))
-        for i, grad in zip(moving, grads):
+        for i, grad in zip(moving, self._clipped(self._accumulated(moving))):
             cells = [self.parameters[i], *self.state[i]]
             old = [cell.value for cell in cells]
             grad, value = self.pull(-grad if self.maximize else grad, old[0], groups[i])

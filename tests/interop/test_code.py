@@ -59,6 +59,7 @@ CASES = {
     "mlp, bce, adam": (mlp, POINTS, mf.BCEWithLogitsLoss, lambda m: mf.Adam(m, lr=0.02, weight_decay=0.1)),
     "mlp, sum": (mlp, POINTS, lambda: mf.MSELoss(reduction="sum"), lambda m: mf.SGD(m, lr=0.01, weight_decay=0.1)),
     "norms, mse, adamw": (norms, POINTS, mf.MSELoss, lambda m: mf.AdamW(m, lr=0.02)),
+    "mlp, mse, uphill": (mlp, POINTS, mf.MSELoss, lambda m: mf.SGD(m, lr=0.01, weight_decay=0.1, maximize=True)),
     "branches, cross-entropy": (Mixed, POINTS, mf.CrossEntropyLoss, lambda m: mf.SGD(m, lr=0.2, momentum=0.9)),
     "cnn, cross-entropy": (cnn, IMAGES, mf.CrossEntropyLoss, lambda m: mf.Adam(m, lr=0.01)),
     "cnn, means": (mean_cnn, IMAGES, mf.MSELoss, lambda m: mf.SGD(m, lr=0.1)),
