@@ -6,8 +6,6 @@ number per element or per sample) and ``derivative``; what is shared, reduction 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
@@ -100,15 +98,6 @@ class Loss(Module):
                 warn_once(self, "softmax", _SOFTMAX)
         elif values.size and not (values.min() >= 0 and values.max() <= 1):
             self.complain_of_logits(f"got values from {values.min():.3g} to {values.max():.3g}")
-
-    @contextmanager
-    def not_looking(self) -> Iterator[None]:
-        """Inside, predictions are not looked at, and none of the looks is used up: for who computes on the side."""
-        looks, self._looks = self._looks, 0
-        try:
-            yield
-        finally:
-            self._looks = looks
 
     def complain_of_logits(self, what_was_seen: str) -> None:
         """Warn, once, that the predictions are no probabilities."""

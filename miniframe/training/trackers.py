@@ -17,6 +17,7 @@ from ..core.extras import library
 from ..core.untouched import untouched
 from ..data.arrays import ArrayData
 from ..graph.passes import Pass
+from ..losses.aside import not_looking
 from .callbacks import Callback, Logs
 from .step import forward_backward
 
@@ -99,7 +100,7 @@ class TensorBoard(Callback):
         """The gradient of every parameter that learns, of the first samples, leaving no trace."""
         if (batch := self._batch()) is None:
             return {}
-        with untouched(self.model, self.loss), self.loss.not_looking():
+        with untouched(self.model, self.loss), not_looking(self.loss):
             forward_backward(self.model.train(), self.loss, *batch)
             return {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
 
