@@ -72,9 +72,18 @@ def from_torch(module: Any, example: Any = None, *, channels: int | None = None)
         return graph_from_torch(module, example)
     model = _layer(module, type(module).__name__, {})
     if (problem := time_axis_problem(model)) is not None:
-        if type(module).__name__ == "Sequential" and not _was_composed(module):
+        if type(module).__name__ != "Sequential" or _was_composed(module):
+            raise ValueError(f"from_torch: {problem}")
+        try:
             return graph_from_torch(module, example)
-        raise ValueError(f"from_torch: {problem}")
+        except ValueError as error:
+            raise (
+                error
+                if example is not None
+                else ValueError(
+                    f"from_torch: {problem}; or give an example of the input, from_torch(module, example=x)"
+                )
+            ) from None
     if channels is None:
         of_images = example is not None and not isinstance(example, (tuple, list)) and len(example.shape) == 4
         channels = int(example.shape[1]) if of_images else _channels_of(module)

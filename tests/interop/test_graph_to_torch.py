@@ -13,6 +13,11 @@ from miniframe import interop
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def the_same_numbers_every_time():
+    torch.manual_seed(0)
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", NETS)
 def test_networks_come_back_as_they_were(name, training):

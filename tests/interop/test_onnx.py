@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from catalogue import CASES, spread
 from harness import close, normal
 from torch_nets import NETS
@@ -202,6 +203,7 @@ def test_padding_in_recurrent_layers_is_refused_because_onnx_knows_it_at_the_end
 
 @pytest.mark.parametrize("name", ["ViT", "Inverted", "Fire", "ConvNeXt", "Shuffled"])
 def test_a_model_that_came_from_pytorch_goes_on_to_onnx(name, tmp_path):
+    torch.manual_seed(0)
     model = mf.interop.from_torch(NETS[name](), np.zeros((2, 3, 12, 12), np.float32)).eval()
     x = mx.array(normal(3, 12, 12, 3).astype(np.float32))
     model.export(tmp_path / "model.onnx", x)

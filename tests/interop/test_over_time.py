@@ -116,3 +116,10 @@ def test_layers_with_time_on_different_axes_are_not_mixed(model, first, second):
 def test_a_linear_layer_over_time_does_not_come_in_as_one_over_channels():
     with pytest.raises(ValueError, match=r"from_torch: 0, Conv1d.* and 1, Linear\(4 -> 2\), has \(N, T, C\)"):
         interop.from_torch(nn.Sequential(nn.Conv1d(4, 4, 1), nn.Linear(4, 2)))
+
+
+def test_with_an_example_a_linear_layer_over_time_comes_in_as_what_it_is():
+    torch.manual_seed(0)
+    module, x = nn.Sequential(nn.Conv1d(2, 3, 3), nn.Linear(4, 2)), torch.randn(5, 2, 6)
+    model = interop.from_torch(module, x)
+    close(model(mx.array(x.numpy().transpose(0, 2, 1))), module(x).detach().numpy().transpose(0, 2, 1))

@@ -52,3 +52,14 @@ def test_the_network_gives_the_same_logits_and_first_gradients(name):
         mx.eval(received, first.grad)
     close(received, tensor.grad.numpy().transpose(0, 2, 3, 1), 1e-6)
     close(first.grad, module.get_parameter(path).grad.numpy().transpose(0, 2, 3, 1), 1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny", "squeezenet1_1"]
+)
+def test_the_network_comes_back_to_pytorch(name):
+    module = network(name)
+    back = interop.to_torch(interop.from_torch(module))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        close(back(x), module(x))

@@ -15,6 +15,11 @@ from miniframe import interop
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def the_same_numbers_every_time():
+    torch.manual_seed(0)
+
+
 # -------------------------------------------------------------------- whole networks
 
 

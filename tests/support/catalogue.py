@@ -39,6 +39,11 @@ def classes(rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(3, 4)), rng.integers(0, 4, size=3)
 
 
+def bent(rng: Rng) -> tuple[np.ndarray]:
+    """Numbers on every piece of an activation that bends at -3, 0, 3 and 6, and none close to a bend."""
+    return (np.array([[-5, -3.6, -2, -0.7], [0.6, 1.5, 2.4, 3.6], [4.4, 5.4, 7, 9]]) + rng.uniform(-0.3, 0.3, (3, 4)),)
+
+
 def logits(rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(3, 2)), rng.uniform(size=(3, 2))
 
@@ -63,9 +68,9 @@ CASES: dict[str, Case] = {
     "Softplus": Case(mf.Softplus, TABLE),
     "SiLU": Case(mf.SiLU, TABLE),
     "GELU": Case(mf.GELU, TABLE),
-    "ReLU6": Case(mf.ReLU6, lambda rng: (4 * rng.normal(size=(3, 4)) + 2,)),
-    "Hardsigmoid": Case(mf.Hardsigmoid, lambda rng: (2 * rng.normal(size=(3, 4)),)),
-    "Hardswish": Case(mf.Hardswish, lambda rng: (2 * rng.normal(size=(3, 4)),)),
+    "ReLU6": Case(mf.ReLU6, bent),
+    "Hardsigmoid": Case(mf.Hardsigmoid, bent),
+    "Hardswish": Case(mf.Hardswish, bent),
     "Softmax": Case(mf.Softmax, TABLE),
     "LogSoftmax": Case(mf.LogSoftmax, TABLE),
     "Add": Case(arithmetic.Add, TWO),
