@@ -1,4 +1,4 @@
-"""Lesson 15: what a layer that is to look three places back looks at: untrained, trained, and without positions."""
+"""Lesson 15: where a layer looks that is to look three places back: untrained, trained, and without positions."""
 
 import mlx.core as mx
 import numpy as np

@@ -116,9 +116,8 @@ class ScaledDotProductAttention(Module):
             extras = [None, unbroadcast(grad_scores, bias_shape)]
 
         # to the queries and keys: dQ = dS K / √D and dK = dSᵀ Q / √D
-        grad_scores = grad_scores * scale
-        grad_query = grad_scores @ key
-        grad_key = grad_scores.swapaxes(-1, -2) @ query
+        grad_query = grad_scores @ key * scale
+        grad_key = grad_scores.swapaxes(-1, -2) @ query * scale
         if group > 1:  # a shared key gets what comes from every head that uses it
             grad_key, grad_value = (_add_up(grad, group) for grad in (grad_key, grad_value))
         return grad_query, grad_key, grad_value, *extras

@@ -14,7 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.plots.canvas import bare, caption, sheet
+from miniframe.plots.canvas import bare, sheet
 
 SIZE = 16
 
@@ -78,7 +78,6 @@ def drawn(x: mx.array, vae: mf.models.VAE, model: mf.models.Diffusion, columns: 
             ax.imshow(one, cmap="gray", vmin=0, vmax=1)
             bare(ax)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-    caption(axes[0, columns // 2], "pictures that nobody drew")
     return figure
 
 
