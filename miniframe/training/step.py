@@ -27,7 +27,7 @@ from .precision import PRECISIONS, as_precise, lowered
 
 
 def forward_backward(
-    model: Module, loss: Loss, x: Any, y: Any, sample_weight: Any = None, precision: str = "float32"
+    model: Module, loss: Loss, x: Any, y: Any, sample_weight: Any = None, *, precision: str = "float32"
 ) -> tuple[mx.array, Any]:
     """The first lines of ``train_step``: loss and prediction of a batch; the gradients are left in the parameters.
 
