@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,29 @@ def workloads() -> dict[str, Workload]:
 EPOCHS = {"disk-1k": 40, "disk-10k": 6, "mlp": 1}  # timed in one turn
 
 
+def peak_rate(size: int = 1024, turns: int = 5) -> float:
+    """Floating-point operations a second of the fastest of some products of square matrices: what nothing exceeds."""
+    a = mx.random.normal((size, size))
+    mx.eval(a @ a)
+    best = float("inf")
+    for _ in range(turns):
+        start = time.perf_counter()
+        mx.eval(a @ a)
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def operations(work: Workload) -> int:
+    """Floating-point operations of an epoch's products: forward, and both gradients but that of the data.
+
+    >>> rows = np.zeros((10, 2), dtype=np.float32)
+    >>> operations(Workload("w", "", (2, 3, 1), rows, rows, batch=5))  # 10 samples, 2 x 3 twice, 3 x 1 three times
+    420
+    """
+    sizes = [inputs * outputs for inputs, outputs in work.layers]
+    return 2 * len(work.x) * (3 * sum(sizes) - sizes[0])
+
+
 def measure(work: Workload, rounds: int, systems: Sequence[str] | None = None) -> dict[str, Any]:
     """Milliseconds per epoch of each system: the median over rounds, all of them, and the ratio to miniframe."""
     mx.random.seed(0)
@@ -66,8 +90,11 @@ def measure(work: Workload, rounds: int, systems: Sequence[str] | None = None) -
             times[name].append(trainers[name](EPOCHS[work.name]))
     medians = {name: statistics.median(values) for name, values in times.items()}
     own = medians.get("miniframe fit", float("nan"))
+    peak = peak_rate()  # in the same moment of the machine
     return {
         "title": work.title,
+        "peak_flops": peak,
+        "share_of_peak": {name: operations(work) / (value / 1000) / peak for name, value in medians.items()},
         "ms_per_epoch": medians,
         "rounds": times,
         "ratio_to_miniframe": {name: value / own for name, value in medians.items()},
@@ -78,10 +105,12 @@ def measure(work: Workload, rounds: int, systems: Sequence[str] | None = None) -
 def table(result: dict[str, Any]) -> str:
     """One workload's result as text."""
     medians, ratios = result["ms_per_epoch"], result["ratio_to_miniframe"]
+    shares = result["share_of_peak"]
     width = max(map(len, [*medians, *result["skipped"], "system"]))
-    lines = [result["title"], f"  {'system':<{width}}  ms per epoch  times miniframe"]
+    lines = [result["title"], f"  {'system':<{width}}  ms per epoch  times miniframe  of the peak"]
     for name in sorted(medians, key=medians.get):
-        lines.append(f"  {name:<{width}}  {medians[name]:12.2f}  {ratios[name]:15.2f}")
+        lines.append(f"  {name:<{width}}  {medians[name]:12.2f}  {ratios[name]:15.2f}  {100 * shares[name]:10.1f}%")
+    lines.append(f"  peak: {result['peak_flops'] / 1e9:.0f} GFLOP/s, of a 1024 x 1024 product in the same run")
     lines += [f"  {name:<{width}}  skipped: {why}" for name, why in result["skipped"].items()]
     return "\n".join(lines)
 
@@ -109,7 +138,8 @@ def run(names: Sequence[str] | None, rounds: int, json_path: str | None, figure_
     if figure_path is not None:
         _check_format(figure_path)
     machine = info()
-    print(f"MLX {machine['MLX']}, miniframe {machine['miniframe']}")
+    print(f"{machine['device']}; {machine['BLAS']}; MLX {machine['MLX']}, miniframe {machine['miniframe']}")
+    print(f"products {machine['products']}; allocator {machine['allocator']}; freed memory {machine['freed memory']}")
     results, computed_on = {}, {}
     for name in names or known:
         results[name] = measure(known[name], rounds)

@@ -77,6 +77,8 @@ def convolve(x: mx.array, weight: mx.array, window: Window, groups: int = 1) -> 
         return _by_rows(x, weight, window, groups)
     if _divisible(window) and len(parts := pieces(x.shape, window)) > 1:
         return put_together([convolve(part.of(x), weight, part.window) for part in parts], parts)
+    if x.dtype != mx.float32 and on_cpu():  # of other types, MLX convolves number by number
+        return _by_rows(x, weight, window, groups)
     oh, ow = window.output_size(*x.shape[1:3])
     count = neighbours(ow, weight.shape, window, groups)
     if count > 1:  # rows, as the weight gradient takes them: a compiled step makes them once for both

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..backend.distributed import team
@@ -15,7 +16,13 @@ from .step import Step
 
 
 def chosen_step(
-    model: Module, loss: Loss, optimizer: Optimizer, compile: bool, keep_prediction: bool, x: Any = None
+    model: Module,
+    loss: Loss,
+    optimizer: Optimizer,
+    compile: bool,
+    keep_prediction: bool,
+    precision: str = "float32",
+    x: Any = None,
 ) -> Step:
     """The step for this training; if the model was last trained like this, the step of that time, as traced.
 
@@ -24,8 +31,9 @@ def chosen_step(
     """
     ranks = team()
     if ranks.size > 1:
-        return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction))
-    kind, arguments = choose(model, loss, compile, x), (model, loss, optimizer, compile, keep_prediction)
+        return _on_ranks(ParallelStep(ranks, model, loss, optimizer, compile, keep_prediction, precision))
+    arguments = model, loss, optimizer, compile, keep_prediction, sys.intern(precision)
+    kind = choose(model, loss, compile, x)
     settings, last = kind.settings(*arguments), model._last_step
     if last is None or last.made_for != settings or not last.compiles:
         model._last_step = last = kind(*arguments)

@@ -148,7 +148,8 @@ class StepInParts(Step):
             mean = self.loss.reduction == "mean"
             share = self.loss.share_of(batch[1][start:stop], batch[1]) if mean else 1.0
             with mx.stream(stream):
-                value, prediction = forward_backward(self.model, self.loss, *(array[start:stop] for array in batch))
+                part = [array[start:stop] for array in batch]
+                value, prediction = forward_backward(self.model, self.loss, *part, precision=self.precision)
                 learned = [p for p in self.optimizer.parameters if p.grad is not None]
                 grads = [(share * p.grad).astype(p.grad.dtype) for p in learned if p.grad is not None]
                 found.append(([share * value, *grads], prediction))

@@ -22,7 +22,7 @@ from ..core.module import Module
 from ..data.batch import Batch, batch_bytes
 from ..graph.passes import Pass
 from ..losses.base import Loss
-from .step import Step
+from .step import HUGE, Step
 
 
 class NonFiniteError(FloatingPointError):
@@ -66,6 +66,9 @@ class Watch:
             self._begin_with_last_step()
             self._done = self._done[-1:]
             self.nbytes = batch_bytes(self._done[0][2])
+        if self.step.nbytes > HUGE:  # look at the weights now, rather than keep those before, too
+            self.look_at_weights()
+            self._done, self._values, self.nbytes = [], [], 0
 
     def _begin_with_last_step(self) -> None:
         self._values, self._key = self.step.before

@@ -52,6 +52,7 @@ def fit(
     sample_weight: Any = None,
     class_weight: Mapping[int, float] | None = None,
     compile: bool = True,
+    precision: str = "float32",
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     keep: int = 3,
@@ -63,15 +64,13 @@ def fit(
 
     Args:
         x: inputs, samples in front: MLX or NumPy arrays, lists, PyTorch tensors; a tuple of them for a model
-            with several inputs. Or, without ``y``, an iterable of batches (x, y) or (x, y, sample_weight): a
-            list, a DataLoader, a generator (for one epoch), a function that returns a generator. Of those, a
-            few batches are in memory at a time, and batches of NumPy arrays are fetched on a thread. So are those
-            of memory-mapped arrays, ``np.load("x.npy", mmap_mode="r")``, which may be larger than memory.
+            with several inputs. Or, without ``y``, an iterable of batches (x, y) or (x, y, sample_weight): a list, a
+            DataLoader, a generator (for one epoch), a function that returns a generator. Of those, a few are in memory
+            at a time, NumPy's fetched on a thread; so with ``np.load("x.npy", mmap_mode="r")``, larger than memory.
         y: targets, one for each sample.
-        loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll. Left out, like optimizer:
-            what ``compile`` or the last ``fit`` was told; then the metrics are those, too.
-        optimizer: an Optimizer of this model, or its name. Given by the same name again, training goes on with the
-            same optimizer: its moments, its count of steps, its learning rate. ``Adam(model)`` begins anew.
+        loss: a Loss or its name: mse, l1, huber, cross_entropy, bce_with_logits, bce, nll. Left out, like optimizer and
+            then metrics, too: what ``compile`` or the last ``fit`` was told.
+        optimizer: an Optimizer of this model, or its name; the same name again goes on with it, ``Adam(model)`` anew.
         epochs: the number of the last epoch; with ``initial_epoch`` 0, how many to run.
         batch_size: samples in a step. The last batch of an epoch may be shorter.
         shuffle: whether to draw the samples in a new random order in every epoch.
@@ -85,6 +84,7 @@ def fit(
         seed: makes shuffling, Dropout and the validation split repeatable; None takes it from MLX's random state.
         sample_weight, class_weight: (N,) factors of the samples' losses; a dict from class to such a factor.
         compile: False runs every operation by itself, with the same results to rounding.
+        precision: "bfloat16" computes in half the bytes and learns in float32: for GPUs; a CPU is slower with it.
         checkpoint: a folder to save the whole state of the training in after every epoch.
         resume: go on from its last checkpoint as if it had never stopped, bit for bit (Embedding on a GPU: nearly).
         keep: how many checkpoints stay in the folder.
@@ -98,7 +98,7 @@ def fit(
         NonFiniteError: when the loss or a weight becomes NaN or infinite, naming epoch, batch and layer.
     """
     with team().together("fit"):
-        settings = Settings(epochs, initial_epoch, batch_size, shuffle, validation_split, verbose)
+        settings = Settings(epochs, initial_epoch, batch_size, shuffle, validation_split, verbose, precision)
         check_other(seed, compile, checkpoint, resume, keep)
         with said_by("fit"):
             found = goal(model, loss, optimizer, metrics)
@@ -121,7 +121,7 @@ def fit(
         found.remember(model)
 
         team().must_agree(in_common(settings, found, data, validation) | checkpoints.facts())
-        given = model, found.loss, found.optimizer, compile, bool(found.measures)
+        given = model, found.loss, found.optimizer, compile, bool(found.measures), precision
         step = chosen_step(*given, data.batch_inputs(batch_size))
         training = Training(step, data, validation, found.measures, settings, checkpoints, callbacks)
         return training.run()

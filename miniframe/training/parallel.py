@@ -61,7 +61,7 @@ class ParallelStep(Step):
 
     def gradients(self, weights: mx.array, *batch: Any) -> tuple[mx.array, Any]:
         """Forward and backward on this rank's rows, then the means over all ranks in one message."""
-        value, prediction = forward_backward(self.model, self.loss, *batch)
+        value, prediction = forward_backward(self.model, self.loss, *batch, precision=self.precision)
         weight, fraction = weights[0], weights[1]
         learned = [p for p in self.optimizer.parameters if p.grad is not None and p.trainable]
         grads = [_times(p.grad, weight) for p in learned]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.checks import real, shown, switch, whole
 from ..data.arrays import check_seed
+from .precision import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Settings:
     shuffle: bool
     validation_split: float
     verbose: int
+    precision: str = "float32"
     seed: int = 0  # decided when it is known whether a training is resumed
 
     def __post_init__(self) -> None:
@@ -35,6 +37,8 @@ class Settings:
             raise ValueError(f"fit: expected 0 <= validation_split < 1, got {self.validation_split}")
         if type(self.verbose) not in (int, bool) or self.verbose not in (0, 1, 2):
             raise ValueError(f"fit: expected verbose as 0, 1 or 2, got {shown(self.verbose)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"fit: expected precision as {' or '.join(PRECISIONS)}, got {shown(self.precision)}")
 
 
 def check_other(seed: Any, compile: Any, checkpoint: Any, resume: Any, keep: Any) -> None:

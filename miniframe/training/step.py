@@ -23,14 +23,27 @@ from ..optimizers.base import Optimizer
 from .fingerprint import Fingerprint
 from .misfits import name_misfit
 from .noticing import Notebook, Trial
+from .precision import PRECISIONS, as_precise, lowered
 
 
-def forward_backward(model: Module, loss: Loss, x: Any, y: Any, sample_weight: Any = None) -> tuple[mx.array, Any]:
-    """The first lines of ``train_step``: loss and prediction of a batch; the gradients are left in the parameters."""
+def forward_backward(
+    model: Module, loss: Loss, x: Any, y: Any, sample_weight: Any = None, *, precision: str = "float32"
+) -> tuple[mx.array, Any]:
+    """The first lines of ``train_step``: loss and prediction of a batch; the gradients are left in the parameters.
+
+    In another precision than float32 the model computes in that, the loss and the gradients of parameters in float32.
+    """
     model.zero_grad()
-    prediction = model(*as_tuple(x))
-    value = loss(prediction, y, sample_weight)
-    model.backward(loss.gradient())
+    if precision == "float32":
+        prediction = model(*as_tuple(x))
+        value = loss(prediction, y, sample_weight)
+        model.backward(loss.gradient())
+        return value, prediction
+    dtype = PRECISIONS[precision]
+    with lowered(model, dtype):
+        prediction = as_precise(model(*as_tuple(as_precise(x, dtype))), mx.float32)
+        value = loss(prediction, y, sample_weight)
+        model.backward(as_precise(loss.gradient(), dtype))
     return value, prediction
 
 
@@ -57,10 +70,16 @@ class Step:
     """
 
     def __init__(
-        self, model: Module, loss: Loss, optimizer: Optimizer, compile: bool = True, keep_prediction: bool = False
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        compile: bool = True,
+        keep_prediction: bool = False,
+        precision: str = "float32",
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.compile, self.keep_prediction = compile, keep_prediction
+        self.compile, self.keep_prediction, self.precision = compile, keep_prediction, precision
         self.before: tuple[list[mx.array], mx.array | None] = ([], None)  # values and random key before the last step
         self.made_for: list[Any] = []  # what it was chosen for; chosen_step notes it
         self.look_first = True  # look at the settings before the next step: a user's code may have run
@@ -243,7 +262,7 @@ class Step:
 
     def gradients(self, *batch: Any) -> tuple[mx.array, Any]:
         """Forward and backward of a batch: loss and prediction; the gradients are left in the parameters."""
-        return forward_backward(self.model, self.loss, *batch)
+        return forward_backward(self.model, self.loss, *batch, precision=self.precision)
 
     def _run(self, values: list[mx.array], *batch: Any) -> tuple[list[mx.array], mx.array, Any, dict[str, Any]]:
         """The pure function: old cell values and a batch in; new cell values, loss and prediction out.

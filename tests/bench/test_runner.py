@@ -18,4 +18,8 @@ def test_bench_times_the_systems_that_are_installed(tmp_path, monkeypatch, capsy
     assert set(result["ms_per_epoch"]) == set(kept) and all(ms > 0 for ms in result["ms_per_epoch"].values())
     assert result["ratio_to_miniframe"]["miniframe fit"] == 1
     assert result["skipped"] == {"Absent": "no_such_package is not installed"}
-    assert "times miniframe" in capsys.readouterr().out and figure.stat().st_size > 5000
+    assert result["peak_flops"] > 1e8 and set(result["share_of_peak"]) == set(kept)
+    assert all(0 < share < 1 for share in result["share_of_peak"].values())
+    printed = capsys.readouterr().out
+    assert "times miniframe  of the peak" in printed and "GFLOP/s, of a 1024 x 1024 product" in printed
+    assert "allocator" in printed and figure.stat().st_size > 5000
