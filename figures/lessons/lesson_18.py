@@ -2,6 +2,7 @@
 
 import mlx.core as mx
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
 import miniframe as mf
 from miniframe.plots.canvas import COLOURS, INK, caption, legend, logarithmic, sheet
@@ -58,7 +59,7 @@ def gap():
     logarithmic(left)
     best = int(np.argmin(history.history["val_loss"])) + 1
     left.axvline(best, color=INK, linewidth=0.8, linestyle=":")
-    left.text(best + 3, 0.02, "early stopping\nwould stay here", fontsize=9)
+    left.text(best + 3, 0.05, "early stopping\nwould stay here", fontsize=9)
     left.set_xlabel("epoch")
     left.set_ylabel("loss")
     legend(left, loc="upper left")
@@ -66,7 +67,8 @@ def gap():
     across, up = np.linspace(-2, 3, 200, dtype=np.float32), np.linspace(-1.6, 2.1, 150, dtype=np.float32)
     grid = mx.array(np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2))
     p = np.array(mf.functional.softmax(model.predict(grid)))[:, 1].reshape(150, 200)
-    middle.contourf(across, up, p, levels=np.linspace(0, 1, 11), cmap="PuOr_r", alpha=0.6)
+    tints = LinearSegmentedColormap.from_list("classes", [COLOURS[1], "white", COLOURS[0]])  # as the points below
+    middle.contourf(across, up, p, levels=np.linspace(0, 1, 11), cmap=tints, alpha=0.5)
     x, labels = map(np.array, data(0))
     for k, marker in enumerate("os"):
         middle.scatter(*x[labels == k].T, s=28, marker=marker, color=COLOURS[1 - k], edgecolors="white")
