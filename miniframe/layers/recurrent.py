@@ -16,7 +16,7 @@ from .unrolling import Recurrent, States
 class RNN(Recurrent):
     """The simple recurrent network: a fully connected layer that also reads its own last output.
 
-        h_t = mx.tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)        dz = dh (1 - h²), for both a and u
+        h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)        dz = dh (1 - h²), for both a and u
 
     Elman 1990, with PyTorch's parameters: ``weight_ih_l0`` (H, C), ``weight_hh_l0`` (H, H), ``bias_ih_l0`` and
     ``bias_hh_l0`` (H,), from U(-1/√H, 1/√H); ``_l1`` for the second layer, ``_reverse`` for the second direction.
@@ -77,7 +77,7 @@ class RNN(Recurrent):
 class GRU(Recurrent):
     """Gated recurrent unit: gates decide how much of the state to read (r) and how much of it to keep (z).
 
-        r = σ(a_r + u_r)        z = σ(a_z + u_z)        n = mx.tanh(a_n + r u_n)        h_t = (1 - z) n + z h_(t-1)
+        r = σ(a_r + u_r)        z = σ(a_z + u_z)        n = tanh(a_n + r u_n)        h_t = (1 - z) n + z h_(t-1)
 
     Cho et al. 2014, in PyTorch's form, where r multiplies u_n with its bias. The rows of the weights are in PyTorch's
     order, r, z, n: ``weight_ih_l0`` is (3H, C), ``weight_hh_l0`` (3H, H), ``bias_ih_l0`` and ``bias_hh_l0`` (3H,).
@@ -111,8 +111,8 @@ class GRU(Recurrent):
 class LSTM(Recurrent):
     """Long short-term memory: a second state c, to which is only added, so that gradients last over many steps.
 
-        i = σ(a_i + u_i)    f = σ(a_f + u_f)    g = mx.tanh(a_g + u_g)    o = σ(a_o + u_o)
-        c_t = f c_(t-1) + i g                   h_t = o mx.tanh(c_t)
+        i = σ(a_i + u_i)    f = σ(a_f + u_f)    g = tanh(a_g + u_g)    o = σ(a_o + u_o)
+        c_t = f c_(t-1) + i g                   h_t = o tanh(c_t)
 
     Hochreiter & Schmidhuber 1997, with the forget gate f of Gers et al. 2000. The rows of the weights are in PyTorch's
     order, i, f, g, o: ``weight_ih_l0`` is (4H, C), ``weight_hh_l0`` (4H, H), ``bias_ih_l0`` and ``bias_hh_l0`` (4H,).
