@@ -10,7 +10,6 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..backend.exponential import sigmoid, tanh
 from .unrolling import Recurrent, States
 
 
@@ -66,7 +65,7 @@ class RNN(Recurrent):
         return super().settings() + (", relu" if self.nonlinearity == "relu" else "")
 
     def step(self, a: mx.array, u: mx.array, before: States) -> tuple[States, Any]:
-        h = tanh(a + u) if self.nonlinearity == "tanh" else mx.maximum(a + u, 0)
+        h = mx.tanh(a + u) if self.nonlinearity == "tanh" else mx.maximum(a + u, 0)
         return (h,), h
 
     def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:
@@ -97,8 +96,8 @@ class GRU(Recurrent):
         (h,) = before
         a_r, a_z, a_n = mx.split(a, 3, axis=-1)
         u_r, u_z, u_n = mx.split(u, 3, axis=-1)
-        r, z = sigmoid(a_r + u_r), sigmoid(a_z + u_z)
-        n = tanh(a_n + r * u_n)
+        r, z = mx.sigmoid(a_r + u_r), mx.sigmoid(a_z + u_z)
+        n = mx.tanh(a_n + r * u_n)
         return ((1 - z) * n + z * h,), (r, z, n, u_n, h)
 
     def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:
@@ -134,9 +133,9 @@ class LSTM(Recurrent):
     def step(self, a: mx.array, u: mx.array, before: States) -> tuple[States, Any]:
         _, c_before = before
         i, f, g, o = mx.split(a + u, 4, axis=-1)
-        i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+        i, f, g, o = mx.sigmoid(i), mx.sigmoid(f), mx.tanh(g), mx.sigmoid(o)
         c = f * c_before + i * g
-        tanh_c = tanh(c)
+        tanh_c = mx.tanh(c)
         return (o * tanh_c, c), (i, f, g, o, c_before, tanh_c)
 
     def step_backward(self, grads: States, kept: Any) -> tuple[mx.array, mx.array, States]:
