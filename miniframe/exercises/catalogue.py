@@ -9,6 +9,7 @@ from . import layers as layers
 from . import learning as learning
 from . import losses as losses
 from . import models as models
+from . import sequences as sequences
 from . import training as training
 from .exercise import DEFINED, Exercise
 

@@ -9,6 +9,7 @@ import textwrap
 from dataclasses import dataclass, field
 
 import learning_answers
+import sequence_answers
 
 from miniframe import exercises
 from miniframe.exercises.examine import examine
@@ -388,6 +389,7 @@ return total""",
 }
 
 ANSWERS.update(learning_answers.made_of(Answers))
+ANSWERS.update(sequence_answers.made_of(Answers))
 
 BLANK = re.compile(r"^( *)raise NotImplementedError.*$|^OR = .*\nNAND = .*$", re.MULTILINE)
 
