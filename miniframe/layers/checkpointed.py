@@ -74,7 +74,16 @@ class Checkpointed(Module):
         grad_input = self.layer.backward(grad_output)
         for module in self.layer.modules():
             module.saved = EMPTY
-        return grad_input
+        return self._last(grad_input)
+
+    def _last(self, grad_input: Any) -> Any:
+        """The gradients of the input, once those of the parameters are computed, and nothing is needed any more."""
+        grads = [p.grad for p in self.layer.parameters() if p.grad is not None]
+        parts = list(as_tuple(grad_input))
+        places = [k for k, part in enumerate(parts) if isinstance(part, mx.array)]
+        for k, part in zip(places, after([parts[k] for k in places], grads) if places and grads else []):
+            parts[k] = part
+        return tuple(parts) if isinstance(grad_input, tuple) else parts[0]
 
     def _collect(self, path: str, found: dict[int, tuple[str, Any]]) -> None:
         """What is inside has the names that it has in the layer."""

@@ -182,3 +182,23 @@ def test_what_draws_without_a_key_is_named():
 def test_what_is_no_layer_is_refused():
     with pytest.raises(TypeError, match="checkpointed: expected a layer, got <function relu"):
         mf.checkpointed(mf.functional.relu)
+
+
+@pytest.mark.usefixtures("on_cpu")
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_deep_model_needs_much_less_memory(compile, monkeypatch):
+    monkeypatch.setenv("MINIFRAME_CORES", "1")
+    x = mx.zeros((4096, 64))
+
+    def peak(wrap):
+        pairs = [[layer for _ in range(4) for layer in (mf.Linear(64, 64), mf.Tanh())] for _ in range(8)]
+        model = mf.Sequential(*[wrap(mf.Sequential(*layers)) for layers in pairs])
+        mx.eval(x, [p.value for p in model.parameters()])
+        mx.synchronize()
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        model.fit(x, x, loss="mse", optimizer="sgd", batch_size=4096, verbose=0, compile=compile, shuffle=False)
+        mx.synchronize()
+        return mx.get_peak_memory() - before
+
+    assert peak(mf.checkpointed) < 0.75 * peak(lambda layer: layer)
