@@ -84,7 +84,7 @@ def fit(
         seed: makes shuffling, Dropout and the validation split repeatable; None takes it from MLX's random state.
         sample_weight, class_weight: (N,) factors of the samples' losses; a dict from class to such a factor.
         compile: False runs every operation by itself, with the same results to rounding.
-        precision: "bfloat16" computes in half the bytes and learns in float32: for GPUs; a CPU is slower with it.
+        precision: "bfloat16" computes in half the bytes and learns in float32; meant for GPUs.
         checkpoint: a folder to save the whole state of the training in after every epoch.
         resume: go on from its last checkpoint as if it had never stopped, bit for bit (Embedding on a GPU: nearly).
         keep: how many checkpoints stay in the folder.
