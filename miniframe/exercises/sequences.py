@@ -118,18 +118,20 @@ def attention_backward(names: Namespace) -> None:
             raise Wrong("grad_value is wrong. " + hint)
         if same(dq, right[0], 1e-4) and same(dk, right[1], 1e-4):
             continue
-        for options, words in (
+        slips: list[tuple[dict[str, bool], str]] = [
             ({"scaled": False}, "The factor 1/√D of the forward stands in the backward, too."),
             ({"through_softmax": False}, "The derivative of the softmax is missing: weights (g - Σ g weights)."),
             ({"whole": False}, "The softmax moves all weights of a row: the term with Σ g weights is missing."),
-        ):
-            wrong = _attention(*arrays, **options)
-            if same(dq, wrong[0], 1e-4) and same(dk, wrong[1], 1e-4):
+        ]
+        q, k, v, g = arrays
+        for options, words in slips:
+            slip = _attention(q, k, v, g, **options)
+            if same(dq, slip[0], 1e-4) and same(dk, slip[1], 1e-4):
                 raise Wrong(words)
         if same(dq, right[1], 1e-4) and same(dk, right[0], 1e-4):
             raise Wrong("grad_query and grad_key are swapped.")
-        wrong = "grad_key" if same(dq, right[0], 1e-4) else "grad_query"
-        raise Wrong(f"{wrong} is wrong. From the scores S = Q Kᵀ / √D: dQ = dS K / √D and dK = dSᵀ Q / √D.")
+        name = "grad_key" if same(dq, right[0], 1e-4) else "grad_query"
+        raise Wrong(f"{name} is wrong. From the scores S = Q Kᵀ / √D: dQ = dS K / √D and dK = dSᵀ Q / √D.")
 
 
 def _attention(
