@@ -108,11 +108,11 @@ def attention_backward(query, key, value, grad_output):
 def attention_backward(names: Namespace) -> None:
     rng = generator()
     for places, features in ((3, 2), (5, 4), (1, 3)):
-        arrays = [rng.normal(size=(places, features)) for _ in range(4)]
-        given = [mx.array(a.astype(np.float32)) for a in arrays]
+        q, k, v, g = (rng.normal(size=(places, features)) for _ in range(4))
+        given = [mx.array(a.astype(np.float32)) for a in (q, k, v, g)]
         result = _several(call(names, "attention_backward", *given), ("grad_query", "grad_key", "grad_value"))
         dq, dk, dv = (as_array(a, (places, features)) for a in result)
-        right = _attention(*arrays)
+        right = _attention(q, k, v, g)
         if not same(dv, right[2], 1e-4):
             hint = "dV = weightsᵀ dY: what was looked at gets what the lookers got, in their shares."
             raise Wrong("grad_value is wrong. " + hint)
@@ -123,7 +123,6 @@ def attention_backward(names: Namespace) -> None:
             ({"through_softmax": False}, "The derivative of the softmax is missing: weights (g - Σ g weights)."),
             ({"whole": False}, "The softmax moves all weights of a row: the term with Σ g weights is missing."),
         ]
-        q, k, v, g = arrays
         for options, words in slips:
             slip = _attention(q, k, v, g, **options)
             if same(dq, slip[0], 1e-4) and same(dk, slip[1], 1e-4):
