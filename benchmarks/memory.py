@@ -197,6 +197,8 @@ def main() -> None:
     else:
         from miniframe.bench.sides import sides
 
+        for package, words in sides(("mlx", "torch")).items():
+            print(f"{package} computes on {words}", flush=True)
         found = compare(options.networks, options.rounds)
         if options.json:
             with open(options.json, "w") as file:

@@ -67,6 +67,6 @@ def test_every_benchmark_that_measures_says_where(name):
 def test_the_memory_of_a_training_is_measured_and_its_device_named(monkeypatch, capsys):
     module = runpy.run_path(str(BENCHMARKS / "memory.py"))
     monkeypatch.setitem(module["main"].__globals__, "EPOCHS", 20)
-    monkeypatch.setattr(sys, "argv", ["memory.py"])
+    monkeypatch.setattr(sys, "argv", ["memory.py", "--leaks"])
     module["main"]()
     assert capsys.readouterr().out.startswith(f"computed on {device()}")
