@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 import mlx.core as mx
 
 from miniframe.backend.fast_blas import one_thread
+from miniframe.bench.sides import side
 
 SIZES = [32, 64, 128, 256, 512, 1024, 2048]
 WARM_UP = 3
@@ -89,4 +90,5 @@ def report(found: dict[str, dict[int, float]]) -> str:
 
 
 if __name__ == "__main__":
+    print(f"computed on {side('mlx')}")
     print(report(measure(SIZES, float(sys.argv[1]) if len(sys.argv) > 1 else 0.5)))

@@ -36,6 +36,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import miniframe as mf  # noqa: E402
+from miniframe.bench.sides import sides  # noqa: E402
 from miniframe.training.cores import choose  # noqa: E402
 
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 96, 64, 96, 4, 4, 32
@@ -255,7 +256,9 @@ MEASURES: dict[str, Callable[[int], dict[str, float]]] = {
 
 
 def main(rounds: int, only: str | None) -> None:
-    results = {}
+    results, computed_on = {}, sides(("mlx", "torch"))
+    for package, words in computed_on.items():
+        print(f"{package} computes on {words}", flush=True)
     for name, measure in MEASURES.items():
         if only is None or only in name:
             results[name] = measure(rounds)
@@ -264,7 +267,9 @@ def main(rounds: int, only: str | None) -> None:
     if only is None:
         machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
         path = Path(__file__).parent / "results" / ("sequences_one_core.json" if ONE_CORE else "sequences.json")
-        path.write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n")
+        path.write_text(
+            json.dumps({"machine": machine, "computed on": computed_on, "results": results}, indent=1) + "\n"
+        )
         print(f"wrote {path}")
 
 

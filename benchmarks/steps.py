@@ -167,7 +167,11 @@ def main() -> None:
         environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     from miniframe.backend import info
+    from miniframe.bench.sides import sides
 
+    computed_on = sides(("mlx", "torch", "jax"))
+    for package, words in computed_on.items():
+        print(f"{package} computes on {words}", flush=True)
     machine = info()
     print(f"{machine['device']}; {machine['BLAS']}; allocator: {machine['allocator']}")
     print(f"{'width:batch:depth':18}  {'ours, µs':>9}  {'PyTorch / ours':>14}  {'JAX / ours':>10}", flush=True)
@@ -185,7 +189,7 @@ def main() -> None:
             for row, times in found.items()
         }
         with open(options.json, "w") as file:
-            json.dump({"machine": machine, "rows": rows}, file, indent=1)
+            json.dump({"machine": machine, "computed on": computed_on, "rows": rows}, file, indent=1)
 
 
 if __name__ == "__main__":
