@@ -62,9 +62,23 @@ class DecoderBlock(Module):
             raise ValueError(f"DecoderBlock: unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}")
         hidden = 4 * embed_dim if hidden_dim is None else hidden_dim
         self.embed_dim, self.num_heads, self.norm_first = embed_dim, num_heads, norm_first
-        self.norm1, self.norm2, self.norm3 = (LayerNorm(embed_dim, eps, bias=bias) for _ in range(3))
+
+        def norm() -> LayerNorm:
+            return LayerNorm(embed_dim, eps, bias=bias)
+
+        if norm_first:  # layers are made in the order in which they run
+            self.norm1 = norm()
         self.attention = MultiHeadAttention(embed_dim, num_heads, causal=True, dropout=dropout, bias=bias)
+        self.dropout = Dropout(dropout)
+        if norm_first:
+            self.norm2 = norm()
+        else:
+            self.norm1 = norm()
         self.cross = MultiHeadAttention(embed_dim, num_heads, dropout=dropout, bias=bias, context_dim=context_dim)
+        if norm_first:
+            self.norm3 = norm()
+        else:
+            self.norm2 = norm()
         self.mlp = Sequential(
             {
                 "up": Linear(embed_dim, hidden, bias),
@@ -73,7 +87,8 @@ class DecoderBlock(Module):
                 "down": Linear(hidden, embed_dim, bias),
             }
         )
-        self.dropout = Dropout(dropout)
+        if not norm_first:
+            self.norm3 = norm()
 
     def settings(self) -> str:
         return f"{self.embed_dim}, {self.num_heads} heads" + ("" if self.norm_first else ", norm last")
