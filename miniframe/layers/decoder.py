@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.module import Module
-from ..core.sequential import Sequential
 from .dropout import Dropout
-from .linear import Linear
 from .multi_head import MultiHeadAttention
 from .normalization import LayerNorm
-from .transformer import ACTIVATIONS
+from .transformer import ACTIVATIONS, perceptron
 
 
 class DecoderBlock(Module):
@@ -79,14 +77,7 @@ class DecoderBlock(Module):
             self.norm3 = norm()
         else:
             self.norm2 = norm()
-        self.mlp = Sequential(
-            {
-                "up": Linear(embed_dim, hidden, bias),
-                "activation": ACTIVATIONS[activation](),
-                "dropout": Dropout(dropout),
-                "down": Linear(hidden, embed_dim, bias),
-            }
-        )
+        self.mlp = perceptron(embed_dim, hidden, activation, dropout, bias)
         if not norm_first:
             self.norm3 = norm()
 

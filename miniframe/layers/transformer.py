@@ -20,6 +20,18 @@ ACTIVATIONS: dict[str, Callable[[], Module]] = {"relu": ReLU, "gelu": GELU, "sil
 GATED = "swiglu"
 
 
+def perceptron(embed_dim: int, hidden: int, activation: str, dropout: float, bias: bool) -> Sequential:
+    """The two linear layers that a block applies at each place by itself."""
+    return Sequential(
+        {
+            "up": Linear(embed_dim, hidden, bias),
+            "activation": ACTIVATIONS[activation](),
+            "dropout": Dropout(dropout),
+            "down": Linear(hidden, embed_dim, bias),
+        }
+    )
+
+
 class TransformerBlock(Module):
     """Attention and a perceptron, each with a way around it and a normalization.
 
@@ -89,14 +101,7 @@ class TransformerBlock(Module):
             self.norm1 = normalization()
         self.mlp: Module = GatedMLP(embed_dim, hidden, bias)
         if activation != GATED:
-            self.mlp = Sequential(
-                {
-                    "up": Linear(embed_dim, hidden, bias),
-                    "activation": ACTIVATIONS[activation](),
-                    "dropout": Dropout(dropout),
-                    "down": Linear(hidden, embed_dim, bias),
-                }
-            )
+            self.mlp = perceptron(embed_dim, hidden, activation, dropout, bias)
         if not norm_first:
             self.norm2 = normalization()
 
