@@ -1,6 +1,7 @@
 """Every test starts from the same random state."""
 
 import os
+import shutil
 
 import mlx.core as mx
 import pytest
@@ -33,3 +34,22 @@ def on_cpu():
     mx.set_default_device(mx.cpu)
     yield
     mx.set_default_device(before)
+
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser, driven by Playwright, of which there can be one in a process."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        if os.environ.get("MINIFRAME_BROWSER") == "required":
+            pytest.fail("MINIFRAME_BROWSER says that there is a browser, and there is none")
+        pytest.skip(f"no browser: none of {', '.join(CHROMIUM)} is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

@@ -1,30 +1,10 @@
-"""A real browser for the lab: Chromium, driven by Playwright."""
-
-import os
-import shutil
+"""A lab that is being served, for the tests that look at it with a browser."""
 
 import pytest
 
 from miniframe.lab.opening import begin
 from miniframe.lab.server import Server
 from miniframe.lab.session import Session
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        if os.environ.get("MINIFRAME_BROWSER") == "required":
-            pytest.fail("MINIFRAME_BROWSER says that there is a browser, and there is none")
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 class Lab:

@@ -224,25 +224,20 @@ def test_the_first_of_that_name_is_its_page(site, query):
     assert exact[0][2] == f"reference/{query}.html"
 
 
-def test_a_browser_finds_names_first_and_copies_code(site):
-    playwright = pytest.importorskip("playwright.sync_api", reason="looks at the pages with a browser")
-    if not Path("/usr/bin/chromium").exists():
-        pytest.skip("looks at the pages with Chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page()
-        wrong = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("requestfailed", lambda request: wrong.append(request.url))
-        page.goto((site / "reference" / "Adam.html").as_uri())
-        wanted = {"Linear": "Linear", "save": "save", "Adam": "Adam", "cross entropy": "CrossEntropyLoss"}
-        for query, name in wanted.items():
-            assert page.evaluate("query => window.searchResults(query)", query)[0] == f"reference/{name}.html"
-        page.goto((site / "tutorials" / "lesson_02_one_neuron.html").as_uri())
-        page.locator(".copy").first.click()
-        copied = page.evaluate("document.querySelector('.copy').dataset.copied")
-        assert copied.startswith("import mlx.core as mx\nX = mx.array") and ">>>" not in copied
-        page.set_viewport_size({"width": 390, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        browser.close()
+def test_a_browser_finds_names_first_and_copies_code(site, chromium):
+    page = chromium.new_page()
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("requestfailed", lambda request: wrong.append(request.url))
+    page.goto((site / "reference" / "Adam.html").as_uri())
+    wanted = {"Linear": "Linear", "save": "save", "Adam": "Adam", "cross entropy": "CrossEntropyLoss"}
+    for query, name in wanted.items():
+        assert page.evaluate("query => window.searchResults(query)", query)[0] == f"reference/{name}.html"
+    page.goto((site / "tutorials" / "lesson_02_one_neuron.html").as_uri())
+    page.locator(".copy").first.click()
+    copied = page.evaluate("document.querySelector('.copy').dataset.copied")
+    assert copied.startswith("import mlx.core as mx\nX = mx.array") and ">>>" not in copied
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
     assert not wrong

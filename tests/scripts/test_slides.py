@@ -58,10 +58,7 @@ def test_a_long_example_goes_on_at_a_prompt():
     assert more and all(plain(part.html).startswith(">>> ") for part in [first, *more])
 
 
-def test_slides_fit_and_fetch_nothing(tmp_path, monkeypatch):
-    playwright = pytest.importorskip("playwright.sync_api", reason="looks at the slides with a browser")
-    if not Path("/usr/bin/chromium").exists():
-        pytest.skip("looks at the slides with Chromium")
+def test_slides_fit_and_fetch_nothing(tmp_path, monkeypatch, chromium):
     monkeypatch.setattr(make_slides, "SLIDES", tmp_path / "slides")
     make_slides.main([])
     over = """() => [...document.querySelectorAll('.slides section:not(:has(section))')].filter(slide => {
@@ -71,14 +68,12 @@ def test_slides_fit_and_fetch_nothing(tmp_path, monkeypatch):
         const wide = [...slide.querySelectorAll('pre, .formula, table')].map(part => part.scrollWidth)
         return Math.max(...shown.map(part => part.offsetTop + part.offsetHeight)) > 722 || Math.max(0, ...wide) > 1285
     }).map(slide => slide.innerText.slice(0, 80))"""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page, failed = browser.new_page(viewport={"width": 1280, "height": 720}), []
-        page.on("requestfailed", lambda request: failed.append(request.url))
-        page.on("pageerror", lambda error: failed.append(str(error)))
-        for path in sorted((tmp_path / "slides").glob("*.html")):
-            assert not re.search(r'(?:src|href)="(?:https?:)?//', path.read_text())
-            page.goto(path.as_uri())
-            assert page.evaluate(over) == [], path.name
-        browser.close()
+    page, failed = chromium.new_page(viewport={"width": 1280, "height": 720}), []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    for path in sorted((tmp_path / "slides").glob("*.html")):
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', path.read_text())
+        page.goto(path.as_uri())
+        assert page.evaluate(over) == [], path.name
+    page.close()
     assert not failed
