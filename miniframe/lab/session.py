@@ -23,7 +23,7 @@ from .pictures import Frame
 from .project import Project
 from .recipe import Recipe
 
-FRAMES = 20  # in a second, at most
+FRAMES = 22  # in a second, at most: some 20, as a frame waits for the end of an epoch
 SHARE = 0.15  # of the time that frames may take
 AHEAD = 2  # frames that a page may be behind before it gets no more
 ENDLESS = 10**9  # epochs
