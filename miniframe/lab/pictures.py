@@ -24,7 +24,7 @@ GRID = 48  # points along each side of the regions
 UNIT = 12  # points along each side of a hidden unit's picture; divides GRID
 UNITS = 96  # hidden units that are drawn, at most
 FEW = 20  # points: the plane of so few is at least -1 to 1
-SHOWN = 1000  # points that are drawn, at most, of the training data and of the test data each
+SHOWN = 500  # points that are drawn, at most, of the training data and of the test data each
 
 Frame = tuple[dict[str, Any], dict[str, np.ndarray]]
 
