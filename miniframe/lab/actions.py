@@ -53,7 +53,6 @@ def train(session: Session, page: Page | None, command: Command) -> None:
 def pause(session: Session, page: Page | None, command: Command) -> None:
     """Stop after the batch or the epoch that is running."""
     session.want = None
-    session.show(force=True)
 
 
 def again(session: Session, page: Page | None, command: Command) -> None:

@@ -127,8 +127,7 @@ class Session(Project):
 
     def breathe(self) -> None:
         """Between two steps: send a frame if one is due, do what was asked, wait while it pauses."""
-        now = time.perf_counter()
-        if self.pages and now >= self.next_frame:
+        if self.want is not None and self.pages and time.perf_counter() >= self.next_frame:
             self.show()
         if not self.commands.empty():
             self.obey()
