@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checking import check_gradients
 from ..checking.doubles import double, in_double_precision
-from ..core.arrays import as_tuple, number
+from ..core.arrays import as_tuple, is_floating, number
 from ..core.cells import Parameter
 from ..core.untouched import untouched
 from ..insight.jacobian import per_sample_gradients
@@ -110,9 +110,12 @@ def proof(view: View, loss: Loss, optimizer: Optimizer) -> dict[str, Any]:
     """The gradient check of this very model and loss on some of its data; whether a forward changes its input, and
     whether Adam counts its steps."""
     x, y = view.batch()
-    x, y = x[:4], y[:4]
+    rows = 4 if x.ndim == 2 and is_floating(x) else 1  # of pictures and texts one takes long enough
+    x, y = x[:rows], y[:rows]
     with untouched(view.model, loss):
         view.model.train()
+        if x.ndim == 4 and is_floating(x):  # plain areas of a picture are full of ties, where there is no derivative
+            x = mx.random.normal(x.shape)
         calls = [(call.name, call.module, call.inputs) for call in trace(view.model, x)]
         changed = museum.mutated_inputs(calls)
         report = check_gradients(view.model, *as_tuple(x), loss=loss, target=y)
