@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..core.arrays import is_floating, number
+from ..core.arrays import is_floating
 from ..core.module import Module
 from ..core.untouched import untouched
 from ..graph.passes import Pass
@@ -127,7 +127,7 @@ class View:
                 entry |= {f"{kind}_scale": scale, f"mean_{kind}": mean}
             entry["of"] = values.shape[1]
             layers.append(entry)
-        return {"layers": layers, "batch_loss": number(seen.loss) if seen.loss is not None else None}, arrays
+        return {"layers": layers}, arrays
 
     def regions_and_errors(self) -> Frame:
         """Where the model says what, and which points it gets wrong, in one evaluation-mode pass."""
