@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,6 +21,7 @@ FEW = 2**12  # numbers, below which starting a kernel costs more than it saves
 LOG2_E = 1 / math.log(2)
 LOG_2 = 0.693359375, -2.12194440e-4  # log 2 in two parts, so that the difference to x loses no digits
 SERIES = [1 / math.factorial(k) for k in range(7)]  # Taylor's of eʳ, |r| < 0.35
+NO_FRACTION = 1.5 * 2.0**23  # what is added to this has no room left for digits behind the point
 LOWEST, HIGHEST = -87.6, 89.0  # beyond them, exp is 0 and infinite in single precision
 ERFC = (  # Numerical Recipes' fit of Chebyshev for log(erfc(z) / t) + z², t = 1 / (1 + z / 2); 1.2e-7 relative
     -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223,
@@ -28,20 +29,33 @@ ERFC = (  # Numerical Recipes' fit of Chebyshev for log(erfc(z) / t) + z², t = 
 )  # fmt: skip
 
 
-def _polynomial(x: mx.array, coefficients: Any) -> Any:
-    """c₀ + x (c₁ + x (c₂ + ...))."""
-    value = coefficients[-1]
-    for c in reversed(coefficients[:-1]):
-        value = value * x + c
-    return value
+def _polynomial(x: mx.array, coefficients: Sequence[float]) -> Any:
+    """c₀ + c₁ x + c₂ x² + ..., halved again and again (Estrin 1960), so that few operations wait for each other.
+
+    MLX fuses eleven operations in a row at most. What is cut off would be a constant stretched to the size of x, and a
+    kernel that reads such a one is several times as slow.
+    """
+    if len(coefficients) == 1:
+        return coefficients[0]
+    middle = 2 ** ((len(coefficients) - 1).bit_length() - 1)
+    power = x
+    for _ in range(middle.bit_length() - 1):
+        power = power * power
+    return _polynomial(x, coefficients[middle:]) * power + _polynomial(x, coefficients[:middle])
 
 
 def _exp(x: mx.array) -> mx.array:
-    x = mx.clip(x, LOWEST, HIGHEST)
-    whole = mx.stop_gradient(mx.floor(x * LOG2_E + 0.5))  # eˣ = 2^whole eʳ; a constant between two jumps, for mx.grad
-    rest = x - whole * LOG_2[0] - whole * LOG_2[1]
-    half = mx.stop_gradient(((whole + 126).astype(mx.int32) << 23).view(mx.float32))  # 2^(whole - 1), from its bits
-    return _polynomial(rest, SERIES) * half * 2
+    # rounded to a whole number, which then stands in the last bits; a constant between two jumps, for mx.grad
+    rounded = mx.stop_gradient(mx.clip(x * LOG2_E, LOWEST * LOG2_E, HIGHEST * LOG2_E) + NO_FRACTION)
+    half = ((rounded.view(mx.int32) << 23) + (126 << 23)).view(mx.float32)  # 2^(whole - 1): eˣ = 2^whole eʳ
+    whole = rounded - NO_FRACTION
+    rest = mx.clip(x, LOWEST, HIGHEST) - whole * LOG_2[0] - whole * LOG_2[1]
+    return _apart(_polynomial(rest, SERIES) * mx.stop_gradient(half) * 2)
+
+
+def _apart(x: mx.array) -> mx.array:
+    """The same numbers; what follows is not fused with what made them, see _polynomial."""
+    return x[None].squeeze(0)
 
 
 def _softmax(x: mx.array, top: mx.array) -> mx.array:
@@ -49,9 +63,8 @@ def _softmax(x: mx.array, top: mx.array) -> mx.array:
 
 
 def _normal(x: mx.array) -> mx.array:
-    z = mx.abs(x) * math.sqrt(0.5)
-    t = 1 / (1 + z / 2)
-    tail = t * _exp(_polynomial(t, ERFC) - z * z) / 2  # Φ(-|x|)
+    t = 1 / (1 + mx.abs(x) * (math.sqrt(0.5) / 2))  # with z = |x| / √2
+    tail = t * _exp(_polynomial(t, ERFC) - x * x * 0.5) * 0.5  # Φ(-|x|)
     return mx.where(x < 0, tail, 1 - tail)
 
 
