@@ -9,7 +9,7 @@ import math
 
 import mlx.core as mx
 
-from ..backend.exponential import exp, normal
+from ..backend.exponential import density, exp, normal, sigmoid, tanh
 from ..core.checks import real
 from ..core.expression import method
 from ..core.module import Module
@@ -119,7 +119,7 @@ class Sigmoid(Module):
     samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
-        y = mx.sigmoid(x)
+        y = sigmoid(x)
         self.saved = y
         return y
 
@@ -139,7 +139,7 @@ class Tanh(Module):
     samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
-        y = mx.tanh(x)
+        y = tanh(x)
         self.saved = y
         return y
 
@@ -163,7 +163,7 @@ class Softplus(Module):
 
     def backward(self, grad_output: mx.array) -> mx.array:
         x = self.saved
-        return grad_output * mx.sigmoid(x)
+        return grad_output * sigmoid(x)
 
 
 class SiLU(Module):
@@ -172,7 +172,7 @@ class SiLU(Module):
     samples_apart = True
 
     def forward(self, x: mx.array) -> mx.array:
-        s = mx.sigmoid(x)
+        s = sigmoid(x)
         y = x * s
         self.saved = s, y
         return y
@@ -205,7 +205,7 @@ class GELU(Module):
 
     def forward(self, x: mx.array) -> mx.array:
         if self.approximate == "tanh":
-            phi = (1 + mx.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+            phi = (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
         else:
             phi = normal(x)
         self.saved = x, phi
@@ -214,10 +214,10 @@ class GELU(Module):
     def backward(self, grad_output: mx.array) -> mx.array:
         x, phi = self.saved
         if self.approximate == "tanh":
-            density = 2 * phi * (1 - phi) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+            slope = 2 * phi * (1 - phi) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
         else:
-            density = exp(-x * x / 2) / math.sqrt(2 * math.pi)
-        return grad_output * (phi + x * density)
+            slope = density(x)
+        return grad_output * (phi + x * slope)
 
 
 @method("softmax")
@@ -269,4 +269,4 @@ class LogSoftmax(Module):
 
     def backward(self, grad_output: mx.array) -> mx.array:
         y = self.saved
-        return grad_output - mx.exp(y) * grad_output.sum(axis=self.axis, keepdims=True)
+        return grad_output - exp(y) * grad_output.sum(axis=self.axis, keepdims=True)

@@ -59,6 +59,11 @@ class ScaledDotProductAttention(Module):
             raise ValueError(f"ScaledDotProductAttention: expected a probability 0 <= dropout < 1, got {dropout}")
         self.causal, self.dropout, self.scale = causal, dropout, scale
 
+    @property
+    def samples_apart(self) -> bool:
+        """Whether a batch in parts gives the same: it does if no random numbers are drawn."""
+        return self.dropout == 0
+
     def settings(self) -> str:
         scale = "" if self.scale is None else f"scale={self.scale:g}"
         dropout = f"dropout={self.dropout}" if self.dropout else ""

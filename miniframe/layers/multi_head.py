@@ -104,6 +104,8 @@ class MultiHeadAttention(Module):
     ((1, 3, 8), (1, 3, 8), (1, 3, 8))
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         embed_dim: int,

@@ -23,7 +23,6 @@ import mlx.core as mx
 
 from ..backend import fast_blas, machine
 from ..backend.machine import on_cpu
-from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..layers.convolution import Conv2d, ConvTranspose2d
@@ -59,11 +58,11 @@ def moves_much(model: Module, x: Any) -> bool:
     >>> [moves_much(Linear(2, width), mx.zeros((samples, 2))) for samples, width in ((100, 64), (10_000, 64))]
     [False, True]
     """
-    if not isinstance(x, mx.array) or x.ndim < 2 or not is_floating(x) or x.size == 0:
+    if not isinstance(x, mx.array) or x.ndim < 2 or x.size == 0:
         return False
     if len(x) * sum(p.size for p in model.parameters()) < MANY:  # quickly said of small ones
         return False
-    table = model.summary(x.shape[1:])
+    table = model.summary(x.shape[1:], dtype=x.dtype)
     numbers = len(x) * sum(math.prod(row.output_shape) for row in table.rows)
     return numbers >= max(MANY, 10 * table.parameters) and len(x) * table.multiply_adds < FEW * numbers
 
@@ -72,7 +71,8 @@ def can_be_split(model: Module, loss: Loss) -> bool:
     """Whether a step is the same with the batch in parts, and there are several cores to compute them."""
     inside = [*model.modules(), loss]
     return (
-        all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
+        all("samples_apart" in vars(type(module)) for module in inside)  # of subclasses nothing is known
+        and all(module.samples_apart for module in inside)
         and on_cpu()
         and cores() > 1
         and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
