@@ -93,9 +93,10 @@ class ScaledDotProductAttention(Module):
         allowed = self.allowed(scores, mask)
         if allowed is None:
             weights = softmax(scores)
-        else:  # a query that sees nothing has equal weights after the softmax, and none after the second line
+        else:
             weights = softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min))
-            weights = mx.where(allowed, weights, 0)
+            if mask is not None or scores.shape[-2] > scores.shape[-1]:
+                weights = mx.where(allowed, weights, 0)  # a query that sees nothing has had equal ones
         kept = None
         if self.training and self.dropout > 0:
             drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())
