@@ -2,8 +2,8 @@
 
 On the CPU, MLX runs the operations of one stream one after the other, and only matrix products use several cores. In a
 convolutional network most of the time goes into moving pixels, on a single core, and so it does with large batches of
-a narrow one: into activations and losses. So a batch is split, and each part goes forward and backward on a stream of
-its own. With n_r of the n samples in part r, the gradient of the mean loss is
+a narrow one and in transformers: into activations, softmax and losses. So a batch is split, and each part goes forward
+and backward on a stream of its own. With n_r of the n samples in part r, the gradient of the mean loss is
 g = Σ_r (n_r / n) g_r, the same to rounding.
 
 Only models are split in which no sample sees another, and which draw no random numbers, so that splitting cannot be
