@@ -34,6 +34,7 @@ TANH = (  # the quotient of polynomials in x² that Eigen and XLA take for tanh(
      2.00018790482477e-13, -2.76076847742355e-16),
     (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06),
 )  # fmt: skip
+LOG_SERIES = [1 / (2 * k + 1) for k in range(8)]  # log(1 + u) = 2 s (1 + s² / 3 + s⁴ / 5 + ...), s = u / (2 + u)
 FURTHEST = 7.90531110763549  # from zero, where tanh is ±1 to single precision
 
 
@@ -81,6 +82,12 @@ def _tanh(x: mx.array) -> mx.array:
     return _apart(mx.clip(x * _polynomial(square, TANH[0]) / _polynomial(square, TANH[1]), -1, 1))
 
 
+def _softplus(x: mx.array) -> mx.array:
+    power = _exp(-mx.abs(x), highest=None)
+    share = _apart(power / (2 + power))
+    return _apart(mx.maximum(x, 0) + 2 * share * _polynomial(share * share, LOG_SERIES))
+
+
 def _normal(x: mx.array) -> mx.array:
     t = 1 / (1 + mx.abs(x) * (math.sqrt(0.5) / 2))
     tail = t * _exp(_polynomial(t, ERFC) - x * x * 0.5, highest=None) * 0.5  # Φ(-|x|)
@@ -93,7 +100,7 @@ def _density(x: mx.array) -> mx.array:
 
 
 _FUSED: dict[Callable[..., mx.array], Any] = {
-    f: mx.compile(f) for f in (_exp, _softmax, _sigmoid, _tanh, _normal, _density)
+    f: mx.compile(f) for f in (_exp, _softmax, _sigmoid, _tanh, _softplus, _normal, _density)
 }
 
 
@@ -126,16 +133,37 @@ def exp(x: mx.array) -> mx.array:
     return _FUSED[_exp](x) if pays(x) else mx.exp(x)
 
 
-def softmax(x: mx.array) -> mx.array:
-    """exp x / Σ exp x along the last axis, from the differences to the largest, so that nothing overflows.
+def softmax(x: mx.array, axis: int = -1) -> mx.array:
+    """exp x / Σ exp x along an axis, from the differences to the largest, so that nothing overflows.
 
     >>> softmax(mx.array([[0.0, 0.0]])).tolist()
     [[0.5, 0.5]]
     """
     if not pays(x):
-        return mx.softmax(x, axis=-1)
-    powers = _FUSED[_softmax](x, mx.stop_gradient(x.max(axis=-1, keepdims=True)))
-    return powers / powers.sum(axis=-1, keepdims=True)
+        return mx.softmax(x, axis=axis)
+    powers = _FUSED[_softmax](x, mx.stop_gradient(x.max(axis=axis, keepdims=True)))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def logsumexp(x: mx.array, axis: int = -1) -> mx.array:
+    """log Σ exp x along an axis, which stays, from the differences to the largest.
+
+    >>> logsumexp(mx.array([[1000.0, 1000.0]])).item() - 1000 == mx.log(mx.array(2.0)).item()
+    True
+    """
+    if not pays(x):
+        return mx.logsumexp(x, axis=axis, keepdims=True)
+    top = mx.stop_gradient(x.max(axis=axis, keepdims=True))
+    return top + mx.log(_FUSED[_softmax](x, top).sum(axis=axis, keepdims=True))
+
+
+def softplus(x: mx.array) -> mx.array:
+    """log(1 + eˣ).
+
+    >>> softplus(mx.array([1000.0])).item()
+    1000.0
+    """
+    return _FUSED[_softplus](x) if pays(x) else mx.logaddexp(x, 0)
 
 
 def normal(x: mx.array) -> mx.array:

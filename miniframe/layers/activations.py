@@ -9,7 +9,7 @@ import math
 
 import mlx.core as mx
 
-from ..backend.exponential import density, exp, normal, sigmoid, tanh
+from ..backend.exponential import density, exp, logsumexp, normal, sigmoid, softmax, softplus, tanh
 from ..core.checks import real
 from ..core.expression import method
 from ..core.module import Module
@@ -159,7 +159,7 @@ class Softplus(Module):
 
     def forward(self, x: mx.array) -> mx.array:
         self.saved = x
-        return mx.logaddexp(x, 0)
+        return softplus(x)
 
     def backward(self, grad_output: mx.array) -> mx.array:
         x = self.saved
@@ -240,7 +240,7 @@ class Softmax(Module):
         return f"axis={self.axis}"
 
     def forward(self, x: mx.array) -> mx.array:
-        y = mx.softmax(x, axis=self.axis)
+        y = softmax(x, self.axis)
         self.saved = y
         return y
 
@@ -263,7 +263,7 @@ class LogSoftmax(Module):
         return f"axis={self.axis}"
 
     def forward(self, x: mx.array) -> mx.array:
-        y = x - mx.logsumexp(x, axis=self.axis, keepdims=True)
+        y = x - logsumexp(x, self.axis)
         self.saved = y
         return y
 

@@ -11,12 +11,14 @@ from miniframe.backend import exponential
 PHI = np.vectorize(lambda x: math.erfc(-x / math.sqrt(2)) / 2)
 PLAIN = {
     "normal": lambda x: (1 + mx.erf(x / math.sqrt(2))) / 2,
+    "softplus": lambda x: mx.logaddexp(x, 0),
     "density": lambda x: mx.exp(-x * x / 2) / math.sqrt(2 * math.pi),
 }
 EXACT = {
     "exp": np.exp,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "tanh": np.tanh,
+    "softplus": lambda x: np.logaddexp(x, 0),
     "normal": PHI,
     "density": lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
 }
@@ -69,6 +71,15 @@ def test_softmax_sums_to_one_and_knows_what_is_hidden():
     grad = mx.grad(lambda x: (exponential.softmax(x) ** 2).sum())(mx.array(x[3:, :5]))
     plain = mx.grad(lambda x: (mx.softmax(x, axis=-1) ** 2).sum())(mx.array(x[3:, :5]))
     np.testing.assert_allclose(np.array(grad), np.array(plain), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_logsumexp_and_softmax_along_an_axis(axis):
+    x = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32) * 20 + 500
+    found = np.array(exponential.logsumexp(mx.array(x), axis))
+    np.testing.assert_allclose(found, np.array(mx.logsumexp(mx.array(x), axis=axis, keepdims=True)), rtol=1e-6)
+    weights = np.array(exponential.softmax(mx.array(x), axis))
+    np.testing.assert_allclose(weights, np.array(mx.softmax(mx.array(x), axis=axis)), rtol=2e-5, atol=1e-9)
 
 
 def test_few_numbers_and_double_precision_are_left_to_mlx(monkeypatch):
