@@ -129,6 +129,20 @@ def test_a_transformer_is_split_and_gives_the_numbers_of_the_whole():
         np.testing.assert_allclose(one, other, atol=2e-5)  # Adam divides gradients, however small, by their size
 
 
+@pytest.mark.parametrize("size, split", [(100, True), (4, False)])
+def test_a_stream_is_split_or_not_by_its_first_batch(size, split):
+    model, threads, before = gpt(), [], blas.threads()
+
+    class Look(mf.Callback):
+        def on_batch_end(self, batch, logs=None):
+            threads.append(blas.threads())
+
+    batches = [(TOKENS[:size, :-1], TOKENS[:size, 1:])] * 2
+    model.fit(batches, loss="cross_entropy", optimizer="sgd", epochs=2, verbose=0, callbacks=[Look()])
+    assert type(model._last_step) is cores.StepInParts and model._last_step.worth is split
+    assert threads == [1 if split else before] * 4 and blas.threads() == before
+
+
 @pytest.mark.parametrize(
     "model, whole",
     [
