@@ -14,7 +14,7 @@ from .judge import generator, same
 
 
 @exercise(
-    "6.1",
+    "6.3",
     "A confusion matrix",
     '''
 Count how often true class i was called j: entry [i, j] of a (classes, classes) array. ``truth`` and ``said`` are

@@ -26,7 +26,7 @@ def test_unknown_numbers_and_missing_files_are_explained(tmp_path):
 def test_a_file_with_the_number_of_an_older_course_says_its_new_name(tmp_path):
     titles = [exercise.title for exercise in exercises.CATALOGUE.values()]
     assert len(set(titles)) == len(titles)
-    old = tmp_path / "exercise_6_1.py"  # convolutions were lesson 6 once
+    old = tmp_path / "exercise_6_1.py"  # convolution was lesson 6 once
     old.write_text(filled("9.1", ANSWERS["9.1"].right).replace("Exercise 9.1", "Exercise 6.1"))
     assert exercises.check("6.1", tmp_path) == (
         "exercise_6_1.py answers what is exercise 9.1 now: rename it to exercise_9_1.py."

@@ -186,7 +186,7 @@ return grad_output @ (w.T if w.shape[0] == w.shape[1] else w)""",
             "expected (4, 3), got ()": "return 0.5",
         },
     ),
-    "5.1": Answers(
+    "6.1": Answers(
         """one_hot = (labels[:, None] == mx.arange(logits.shape[1])).astype(logits.dtype)
 return (mx.softmax(logits, axis=1) - one_hot) / len(labels)""",
         {
@@ -204,7 +204,7 @@ return -one_hot / p / len(labels)""",
 return (mx.softmax(logits, axis=0) - one_hot) / len(labels)""",
         },
     ),
-    "5.2": Answers(
+    "6.2": Answers(
         "return y * (grad_output - (grad_output * y).sum(axis=-1, keepdims=True))",
         {
             "Only the diagonal": "return grad_output * y * (1 - y)",

@@ -42,6 +42,13 @@ return (self.weight.value.T @ grad_output.T).T""",
         "n = prediction.size\nreturn (prediction - target + prediction - target) / n",
     ],
     "5.1": [
+        "return [order[i : i + size].tolist() for i in range(0, len(order), size)]",
+        "return mx.split(order, list(range(size, len(order), size)))",
+    ],
+    "5.2": [
+        "x = np.array(errors)\nm = x.mean()\nreturn m, np.sqrt(((x - m) ** 2).sum() / (len(x) - 1))",
+    ],
+    "6.1": [
         """p = np.array(mx.softmax(logits, axis=1))
 p[np.arange(len(p)), np.array(labels)] -= 1
 return p / len(p)""",
@@ -52,7 +59,7 @@ p = e / e.sum(axis=1, keepdims=True)
 rows = mx.arange(len(labels))
 return p.at[rows, labels].add(-1.0) / len(labels)""",
     ],
-    "5.2": [
+    "6.2": [
         "g = grad_output * y\nreturn g - y * g.sum(axis=-1, keepdims=True)",
         "return y * (grad_output - mx.expand_dims((grad_output * y).sum(axis=-1), -1))",
     ],
@@ -169,12 +176,12 @@ WRONG = [
     ("4.5", "return 2 * (prediction - target).mean(axis=0) / 4", "expected (4, 3), got (3,)"),
     ("4.5", "prediction -= target\nreturn 2 * prediction / prediction.size", IN_PLACE),
     ("4.5", "return 2 * (prediction - target) / 12", "what it should be"),
-    ("5.1", "return mx.softmax(logits, axis=1)", "The gradient"),
-    ("5.1", "return logits / len(labels)", "The gradient with respect to logits disagrees"),
-    ("5.1", "e = mx.exp(logits)\np = e / e.sum(axis=1, keepdims=True)\n"
+    ("6.1", "return mx.softmax(logits, axis=1)", "The gradient"),
+    ("6.1", "return logits / len(labels)", "The gradient with respect to logits disagrees"),
+    ("6.1", "e = mx.exp(logits)\np = e / e.sum(axis=1, keepdims=True)\n"
             "return (p - mx.eye(p.shape[1])[labels].astype(p.dtype)) / len(p)", "without changing its softmax"),
-    ("5.2", "return y * (grad_output - (grad_output * y).sum(axis=-1))", "keepdims=True keeps it"),
-    ("5.2", "return y * (grad_output - (grad_output * y).sum(axis=0, keepdims=True))", "The gradient of input"),
+    ("6.2", "return y * (grad_output - (grad_output * y).sum(axis=-1))", "keepdims=True keeps it"),
+    ("6.2", "return y * (grad_output - (grad_output * y).sum(axis=0, keepdims=True))", "The gradient of input"),
     ("9.1", "return round((size + 2 * padding - kernel) / stride) + 1", "too narrow for a window"),
     ("9.1", "return (size - kernel) // stride + 1 + 2 * padding // stride", "you say"),
     ("9.1", "return (size + 2 * padding) // stride - kernel // stride + 1", "you say"),

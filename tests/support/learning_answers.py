@@ -1,4 +1,4 @@
-"""Answers to the exercises of lesson 3's engine and of lessons 6 to 8, 12, 13 and 15; see exercise_answers.py."""
+"""Answers to the exercises of lesson 3's engine and of lessons 5 to 8, 12, 13 and 15; see exercise_answers.py."""
 
 ENGINE = """def _of(self, value, *slopes):
     made = Value(value, tuple(source for source, _ in slopes))
@@ -68,6 +68,11 @@ return "healthy\""""
 BEND = """slopes = np.diff(ys) / np.diff(xs)
 return ys[0], [slopes[0], *np.diff(slopes)], list(xs[:-1])"""
 
+SPREAD = """n = len(errors)
+mean = sum(errors) / n
+squares = sum((e - mean) ** 2 for e in errors)
+return mean, (squares / (n - 1)) ** 0.5"""
+
 LEVELS = """def level(name):
     return 1 + max((level(source) for source in inputs[name] if source in inputs), default=0)
 return {name: level(name) for name in inputs}"""
@@ -95,7 +100,33 @@ def made_of(Answers):
                 ),
             },
         ),
-        "6.1": Answers(
+        "5.1": Answers(
+            "return [order[i : i + size] for i in range(0, len(order), size)]",
+            {
+                "never seen. The last batch": "return [order[i * size :][:size] for i in range(len(order) // size)]",
+                "Each comes exactly once": "return [order[i : i + size] for i in range(len(order))]",
+                "not those of range": "n = len(order)\n"
+                "return [mx.arange(i, min(i + size, n)) for i in range(0, n, size)]",
+                "not in the order of": "return [order[::-1][i : i + size] for i in range(0, len(order), size)]",
+                "have the sizes": "return [order[i : i + 1] for i in range(len(order))]",
+                "Return a list of arrays": "return order",
+            },
+        ),
+        "5.2": Answers(
+            SPREAD,
+            {
+                "You divided by n": ("(n - 1)", "n"),
+                "root has the unit": ("** 0.5", "** 1"),
+                "and take the root": ("squares / (n - 1)) ** 0.5", "squares / n)"),
+                "square the distances": ("(squares / (n - 1)) ** 0.5", "sum(abs(e - mean) for e in errors) / n"),
+                "uncertain the *mean* is": ("** 0.5", "** 0.5 / n**0.5"),
+                "best to the worst": ("(squares / (n - 1)) ** 0.5", "max(errors) - min(errors)"),
+                "The two are swapped": "m = sum(errors) / len(errors)\nv = sum((e - m) ** 2 for e in errors)\n"
+                "return (v / (len(errors) - 1)) ** 0.5, m",
+                "The mean of": ("mean = sum(errors) / n", "mean = sum(errors)"),
+            },
+        ),
+        "6.3": Answers(
             COUNT,
             {
                 "Rows and columns are swapped": ("counts[i, j] += 1", "counts[j, i] += 1"),
