@@ -1,4 +1,4 @@
-"""Lessons 10, 14, 16 and 22: models, Jacobians, normalization, embeddings."""
+"""Lessons 10, 14, 16, 17 and 22: models, Jacobians, normalization, embeddings."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def batchnorm(names: Namespace) -> None:
 
 
 @exercise(
-    "16.3",
+    "17.2",
     "Write this backward: Embedding",
     "\n    y[n] = weight[ids[n]]\n\nids: (N,) integers; the same id may occur several times. The gradient of ids "
     "does not exist: return None.\nHint at MLX: array.at[index].add(values) returns a new array.\n"

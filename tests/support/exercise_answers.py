@@ -349,7 +349,7 @@ return parts.transpose(0, 3, 1, 2).reshape(weight.shape)""",
         },
     ),
     "16.2": normalization(0),
-    "16.3": Answers(
+    "17.2": Answers(
         "self.weight.accumulate(mx.zeros_like(self.weight.value).at[ids].add(grad_output))\nreturn None",
         {
             "only its last gradient": """grad = mx.zeros_like(self.weight.value)

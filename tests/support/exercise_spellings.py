@@ -99,7 +99,7 @@ return weight[:, mx.array(columns)]""",
         """parts = np.array(weight).reshape(-1, channels, height * width)
 return np.swapaxes(parts, 1, 2).reshape(weight.shape)""",
     ],
-    "16.3": [
+    "17.2": [
         """one_hot = (ids[:, None] == mx.arange(self.weight.shape[0])).astype(grad_output.dtype)
 self.weight.accumulate(one_hot.T @ grad_output)""",
     ],
@@ -203,8 +203,8 @@ WRONG = [
     ("11.2", ("m = beta1 * m + (1 - beta1) * g", "m *= beta1\nm += (1 - beta1) * g"), IN_PLACE),
     ("11.3", "return 0.2 * (1 + math.cos(math.pi * step / 100)) / 2", "Right for 100 steps and lr = 0.2"),
     ("16.1", "return weight[:, ::-1]", "Not the right order"),
-    ("16.3", ("return None", "return grad_output"), "which has no meaning: return None"),
-    ("16.3", "self.weight.accumulate(grad_output)", "A gradient always has the shape of its parameter"),
+    ("17.2", ("return None", "return grad_output"), "which has no meaning: return None"),
+    ("17.2", "self.weight.accumulate(grad_output)", "A gradient always has the shape of its parameter"),
     ("20.1", "return mx.logsumexp(x)", FORBIDDEN),
     ("20.1", "return x.logsumexp()", FORBIDDEN),
     ("20.1", "from mlx.core import logsumexp as f\nreturn f(x)", FORBIDDEN),
