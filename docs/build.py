@@ -60,8 +60,8 @@ def home() -> str:
 
 
 def spelled(number: int) -> str:
-    words = "Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen Eighteen Nineteen Twenty".split()
-    return words[number - 10] if 10 <= number <= 20 else str(number)
+    words = "Eighteen Nineteen Twenty Twenty-one Twenty-two Twenty-three Twenty-four Twenty-five".split()
+    return words[number - 18] if 18 <= number <= 25 else str(number)
 
 
 def repository() -> str:
