@@ -51,9 +51,10 @@ def doctor():
     rates = {"20": 20.0, "0.05": 0.05, "0.000001": 1e-6}
     for place, lr in enumerate(rates.values()):
         updates = [max(r.updates.values()) for r in flown(network(depth=2), lr=lr) if r.updates]
-        middle.plot([place] * len(updates), updates, "o", color=COLOURS[place], markersize=7, alpha=0.7)
+        patient = (2, 0, 1)[place]  # as on the left: blue is healthy
+        middle.plot([place] * len(updates), updates, "os^"[patient], color=COLOURS[patient], markersize=7, alpha=0.7)
     middle.axhspan(1e-3, 0.1, color=FAINT, zorder=0)
-    middle.text(-0.45, 0.008, "healthy", color=INK, fontsize=9, ha="left")
+    middle.text(2.45, 0.008, "a healthy step", color=INK, fontsize=9, ha="right")
     middle.set_xlim(-0.5, 2.5)
     middle.set_ylim(1e-8, 1e2)
     logarithmic(middle)
@@ -71,7 +72,7 @@ def doctor():
     }
     for place, (kind, readings) in enumerate(cases.values()):
         share = np.nanmax([getattr(layer, kind) for layer in list(readings[1].layers.values())[:-1]])
-        right.bar(place, share, color=COLOURS[0 if kind == "dead" else 1], hatch="" if kind == "dead" else "//")
+        right.bar(place, share, color=COLOURS[place % 2], hatch="" if kind == "dead" else "//", edgecolor="white")
         right.text(place, share + 0.02, f"{share:.0%}", ha="center", fontsize=9)
     right.axhline(0.8, color=INK, linewidth=0.8, linestyle=":")
     right.set_xticks(range(4), cases)

@@ -73,7 +73,7 @@ def curve():
     by_hand = ((says(bent(8), grid) - target(grid)) ** 2).mean()
     right.bar(range(1, 21), losses, color=[COLOURS[1] if loss > 2 * by_hand else COLOURS[0] for loss in losses])
     right.axhline(by_hand, color=INK, linestyle="--", linewidth=1)
-    right.text(1, by_hand * 1.15, "8 ReLUs by hand", fontsize=9)
+    right.text(0.6, by_hand * 1.15, "8 ReLUs\nby hand", fontsize=9)
     right.set_xticks([1, 5, 10, 15, 20])
     right.set_xlabel("twenty starts, from the best to the worst")
     right.set_ylabel("loss after training")

@@ -4,7 +4,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.plots.canvas import clean, legend, logarithmic, sheet
+from miniframe.plots.canvas import COLOURS, clean, legend, logarithmic, sheet
 
 STEPS, HIDDEN = 60, 32
 
@@ -47,11 +47,11 @@ def picture():
     }
     figure, axes = sheet(1, 1, (7.6, 4.4))
     ax = axes[0, 0]
-    for color, (name, layer) in zip(("#777777", "#d08a2d", "#c4452d", "#2d6cc4"), layers.items()):
+    for colour, marker, (name, layer) in zip((*COLOURS[1:3], COLOURS[4], COLOURS[0]), "s^vo", layers.items()):
         found = reach(layer)
-        ax.plot(np.arange(STEPS), np.maximum(found / found[0], 1e-12), color=color, label=name, linewidth=2)
+        ax.plot(np.arange(STEPS), found / found[0], color=colour, marker=marker, markevery=5, label=name, linewidth=2)
+    ax.set_ylim(1e-18, 1e18)  # all of it, and room for the names
     logarithmic(ax)
-    ax.set_ylim(1e-9, 1e9)
     ax.set_xlabel("steps back from the last output")
     ax.set_ylabel("gradient at the input, relative to the last step's")
     clean(ax)

@@ -28,7 +28,7 @@ def test_the_command_line_lists_starts_and_checks(tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().out == "4.2 printed:\n  hello\n4.2 is right.\n"
     assert main(["exercises"]) == 0
     out = capsys.readouterr().out
-    assert "ReLU (solved)" in out and f"1 of {COUNT} solved: 1 of {POINTS} points." in out
+    assert "ReLU (solved)" in out and f"1 solved, 0 started, {COUNT - 1} open: 1 of {POINTS} points." in out
 
 
 def test_a_reset_keeps_the_old_files_and_begins_anew(tmp_path, monkeypatch, capsys):
