@@ -89,6 +89,13 @@ def test_a_lesson_needs_only_earlier_ones_and_leads_to_the_next(lesson):
 
 
 @lessons
+def test_words_come_before_formulas_and_code(lesson):
+    """A section says what it is about first. (The exhibits of the museum are code, and their words stand below.)"""
+    for heading, exhibit in re.findall(r"^##+ ((\d+\. )?.*)\n\n(?:\$\$|```pycon)", lesson.read_text(), re.MULTILINE):
+        assert exhibit, f"{lesson.name}: {heading!r} begins without a word"
+
+
+@lessons
 def test_a_link_to_a_lesson_says_its_number(lesson):
     for words, target in re.findall(r"\[[Ll]esson\s+(\d+)\]\(lesson_(\d\d)", lesson.read_text()):
         assert int(words) == int(target), f"{lesson.name}: lesson {words} leads to lesson {target}"
