@@ -77,7 +77,7 @@ def write_page(name: Path, text: str) -> None:
     text = diagrams.FENCE.sub(lambda fence: f"![A graph]({up}figures/{drawn(fence[1])})", text)
     if name.parts[0] != "tutorials":  # which has a README of its own
         text = re.sub(r"\]\(((?:\.\./)?)README\.md", r"](\1about.md", text)
-    text = text.replace(replays.MARK, replays.frames("../replays"))
+    text = replays.with_frames(text, f"{up}replays")
     text = crosslinks.with_links(text, up)
     text = crosslinks.with_linked_rows(text, up) if name.name == "layers.md" else text
     text = pictures.with_pictures(text, target.parent)

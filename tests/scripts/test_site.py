@@ -211,6 +211,14 @@ def test_no_formula_or_diagram_is_left_as_text(site):
     assert "diagram_" in (site / "tutorials" / "lesson_03_backpropagation.html").read_text()
 
 
+def test_recordings_play_where_a_page_names_them(site):
+    for page, wanted in {"lesson_05_the_disk": ["disk"], "lesson_22_museum": ["mistake"]}.items():
+        html = (site / "tutorials" / f"{page}.html").read_text()
+        assert re.findall(r'<iframe src="../replays/(\w+)\.html"', html) == wanted and "<!-- replay" not in html
+    shown = re.findall(r'<iframe src="../(replays/\w+\.html)"', (site / "docs" / "lab.html").read_text())
+    assert len(shown) == 3 and all((site / path).exists() for path in shown)
+
+
 def test_sources_pictures_and_pages_are_there(site):
     for page in site.rglob("*.html"):
         for link in re.findall(r'(?:src|href)="((?:\.\./)*(?:source|figures)/[^"#]+)', page.read_text()):
