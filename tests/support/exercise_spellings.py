@@ -44,9 +44,12 @@ return (self.weight.value.T @ grad_output.T).T""",
     "5.1": [
         "return [order[i : i + size].tolist() for i in range(0, len(order), size)]",
         "return mx.split(order, list(range(size, len(order), size)))",
+        "batches = []\nfor i in range(0, len(order), size):\n    batches.append(order[i : i + size])\nreturn batches",
     ],
     "5.2": [
         "x = np.array(errors)\nm = x.mean()\nreturn m, np.sqrt(((x - m) ** 2).sum() / (len(x) - 1))",
+        "mean = sum(errors) / len(errors)\nvar = sum((e - mean) ** 2 for e in errors) / (len(errors) - 1)\n"
+        "std = var**0.5\nreturn [mean, std]",
     ],
     "6.1": [
         """p = np.array(mx.softmax(logits, axis=1))
@@ -176,6 +179,12 @@ WRONG = [
     ("4.5", "return 2 * (prediction - target).mean(axis=0) / 4", "expected (4, 3), got (3,)"),
     ("4.5", "prediction -= target\nreturn 2 * prediction / prediction.size", IN_PLACE),
     ("4.5", "return 2 * (prediction - target) / 12", "what it should be"),
+    ("5.1", "import miniframe as mf\nreturn [b for b, _ in mf.batches(order, order, size)]", FORBIDDEN),
+    ("5.1", "return [order]", "have the sizes [10]"),
+    ("5.1", "yield order", "not one generator"),
+    ("5.2", "import numpy as np\nreturn np.mean(errors), np.std(errors, ddof=1)", FORBIDDEN),
+    ("5.2", "from statistics import stdev as s\nreturn sum(errors) / len(errors), s(errors)", FORBIDDEN),
+    ("5.2", "return sum(errors) / len(errors)", "Return the mean and the spread"),
     ("6.1", "return mx.softmax(logits, axis=1)", "The gradient"),
     ("6.1", "return logits / len(labels)", "The gradient with respect to logits disagrees"),
     ("6.1", "e = mx.exp(logits)\np = e / e.sum(axis=1, keepdims=True)\n"
