@@ -59,6 +59,11 @@ class ScaledDotProductAttention(Module):
             raise ValueError(f"ScaledDotProductAttention: expected a probability 0 <= dropout < 1, got {dropout}")
         self.causal, self.dropout, self.scale = causal, dropout, scale
 
+    @property
+    def samples_apart(self) -> bool:
+        """Whether a batch in parts gives the same: it does if no random numbers are drawn."""
+        return self.dropout == 0
+
     def settings(self) -> str:
         scale = "" if self.scale is None else f"scale={self.scale:g}"
         dropout = f"dropout={self.dropout}" if self.dropout else ""
@@ -88,9 +93,10 @@ class ScaledDotProductAttention(Module):
         allowed = self.allowed(scores, mask)
         if allowed is None:
             weights = softmax(scores)
-        else:  # a query that sees nothing has equal weights after the softmax, and none after the second line
+        else:
             weights = softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min))
-            weights = mx.where(allowed, weights, 0)
+            if mask is not None or scores.shape[-2] > scores.shape[-1]:
+                weights = mx.where(allowed, weights, 0)  # a query that sees nothing has had equal ones
         kept = None
         if self.training and self.dropout > 0:
             drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())

@@ -33,6 +33,8 @@ class LayerScale(Module):
     [2.0, 40.0]
     """
 
+    samples_apart = True
+
     def __init__(self, num_features: int, start: float = 1e-6) -> None:
         whole("LayerScale", num_features=num_features)
         self.num_features = num_features

@@ -44,6 +44,8 @@ class DecoderBlock(Module):
     ((2, 3, 8), [(2, 3, 8), (2, 5, 8)])
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         embed_dim: int,

@@ -32,6 +32,11 @@ class Dropout(Module):
             raise ValueError(f"Dropout: expected a probability 0 <= p < 1, got {p}")
         self.p = p
 
+    @property
+    def samples_apart(self) -> bool:
+        """Whether a batch in parts gives the same: it does if no random numbers are drawn."""
+        return self.p == 0
+
     def settings(self) -> str:
         return str(self.p)
 

@@ -43,6 +43,8 @@ class Embedding(Module):
 
     reads_whole_numbers = True  # so fit lets it look at all its inputs before the first step
 
+    samples_apart = True
+
     def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
         whole("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim

@@ -43,7 +43,8 @@ class SplitHeads(Module):
             raise self.wrong(f"input (batch, length, a multiple of {self.head_dim})", x)
         self.saved = ()
         batch, length, features = x.shape
-        return x.reshape(batch, length, features // self.head_dim, self.head_dim).transpose(0, 2, 1, 3)
+        heads = x.reshape(batch, length, features // self.head_dim, self.head_dim).transpose(0, 2, 1, 3)
+        return mx.contiguous(heads)  # once, or every product would copy it
 
     def backward(self, grad_output: mx.array) -> mx.array:
         return grad_output.transpose(0, 2, 1, 3).flatten(-2)
@@ -66,7 +67,7 @@ class MergeHeads(Module):
 
     def backward(self, grad_output: mx.array) -> mx.array:
         batch, heads, length, features = self.saved
-        return grad_output.reshape(batch, length, heads, features).transpose(0, 2, 1, 3)
+        return mx.contiguous(grad_output.reshape(batch, length, heads, features).transpose(0, 2, 1, 3))
 
 
 class MultiHeadAttention(Module):
@@ -103,6 +104,8 @@ class MultiHeadAttention(Module):
     >>> layer(x).shape, layer(x, mx.array([[True, True, False]])).shape, layer(x, mx.ones((1, 5, 8))).shape
     ((1, 3, 8), (1, 3, 8), (1, 3, 8))
     """
+
+    samples_apart = True  # if its layers are
 
     def __init__(
         self,

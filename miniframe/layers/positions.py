@@ -42,6 +42,8 @@ class PositionEmbedding(Module):
     [[3.0, 3.0], [0.0, 0.0]]
     """
 
+    samples_apart = True
+
     def __init__(self, max_length: int, embed_dim: int) -> None:
         if max_length < 1 or embed_dim < 1:
             raise ValueError(f"PositionEmbedding: expected positive sizes, got {max_length} and {embed_dim}")
@@ -82,6 +84,8 @@ class SinePositionEncoding(Module):
     >>> layer(mx.zeros((1, 2, 4)))[0, 0].tolist(), layer.backward(mx.ones((1, 1, 2))).tolist()
     ([0.0, 1.0, 0.0, 1.0], [[[1.0, 1.0]]])
     """
+
+    samples_apart = True
 
     def __init__(self, max_wavelength: float = 10000.0) -> None:
         if max_wavelength <= 0:
@@ -126,6 +130,8 @@ class RotaryEmbedding(Module):
     >>> y.round(2)[0, 0].tolist(), bool(mx.allclose(layer.backward(y), x))
     ([1.0, 1.0], True)
     """
+
+    samples_apart = True
 
     def __init__(self, base: float = 10000.0, interleaved: bool = False) -> None:
         if base <= 0:

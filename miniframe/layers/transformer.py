@@ -65,6 +65,8 @@ class TransformerBlock(Module):
     ((2, 3, 8), (2, 3, 8))
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         embed_dim: int,

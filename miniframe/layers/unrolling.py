@@ -199,6 +199,10 @@ class Recurrent(Module):
 
     # ---------------------------------------------------------------- names, shapes, checks
 
+    def draws_nothing(self) -> bool:
+        """Whether a batch in parts gives the same: it does if no random numbers are drawn, for dropout."""
+        return self.dropout == 0 or self.num_layers == 1
+
     def tracks(self, layer: int) -> range:
         """The numbers of a layer's directions among all: that is the order of the states, too."""
         return range(layer * self.directions, (layer + 1) * self.directions)

@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..backend.exponential import exp
 from ..core.arrays import is_floating
 from ..core.checks import real, shown
 from ..core.module import Module
@@ -135,9 +136,9 @@ class CrossEntropyLoss(_ClassLoss):
 
     def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
         q, counts = self.probabilities(prediction, target), self.counts(target)
-        _, exp, total = _exponentials(prediction)
+        _, powers, total = _exponentials(prediction)
         mass: Any = q.sum(axis=-1, keepdims=True) if is_floating(target) else 1
-        gradient = exp / total * mass - q
+        gradient = powers / total * mass - q
         return gradient if counts is None else mx.where(counts[..., None], gradient, 0)
 
 
@@ -147,8 +148,8 @@ def _exponentials(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     Loss and derivative both begin like this, so that a compiled step computes the exponentials once.
     """
     z = logits - logits.max(axis=-1, keepdims=True)
-    exp = mx.exp(z)
-    return z, exp, exp.sum(axis=-1, keepdims=True)
+    powers = exp(z)
+    return z, powers, powers.sum(axis=-1, keepdims=True)
 
 
 class NLLLoss(_ClassLoss):

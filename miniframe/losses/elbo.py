@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..backend.exponential import sigmoid, softplus
 from ..core.checks import whole
 from ..core.module import Module
 from .base import Loss
@@ -53,10 +54,10 @@ class ELBOLoss(Loss):
 
     def each(self, prediction: mx.array, target: mx.array) -> mx.array:
         z, mean, log_variance = self.parts(prediction)
-        pixels = mx.logaddexp(z, 0) - target * z
+        pixels = softplus(z) - target * z
         divergence = (mx.square(mean) + mx.exp(log_variance) - log_variance - 1) / 2
         return pixels.sum(axis=-1) + divergence.sum(axis=-1)
 
     def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
         z, mean, log_variance = self.parts(prediction)
-        return mx.concatenate([mx.sigmoid(z) - target, mean, (mx.exp(log_variance) - 1) / 2], axis=-1)
+        return mx.concatenate([sigmoid(z) - target, mean, (mx.exp(log_variance) - 1) / 2], axis=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mlx.core as mx
 
+from ..backend.exponential import sigmoid, softplus
 from ..core.checks import real
 from ..core.module import Module
 from ..core.ranges import first_outside, of_signs, readable
@@ -87,10 +88,10 @@ class BCEWithLogitsLoss(_Binary):
     threshold = 0.0
 
     def each(self, prediction: mx.array, target: mx.array) -> mx.array:
-        return mx.logaddexp(prediction, 0) - target * prediction
+        return softplus(prediction) - target * prediction
 
     def derivative(self, prediction: mx.array, target: mx.array) -> mx.array:
-        return mx.sigmoid(prediction) - target
+        return sigmoid(prediction) - target
 
 
 class BCELoss(_Binary):

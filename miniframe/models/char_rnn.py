@@ -34,6 +34,8 @@ class CharRNN(Module):
     ((1, 3, 30), (5,))
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         vocabulary: int,

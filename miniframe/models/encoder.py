@@ -40,6 +40,8 @@ class Encoder(Module):
     (1, 3, 8)
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         vocabulary: int,

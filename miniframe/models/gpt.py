@@ -42,6 +42,8 @@ class GPT(Module):
     (7,)
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         vocabulary: int,

@@ -34,6 +34,8 @@ class ViT(Module):
     (2, 3)
     """
 
+    samples_apart = True  # if its layers are
+
     def __init__(
         self,
         image_size: int,

@@ -47,8 +47,10 @@ def _features(layer: Any) -> Shapes:
 
 
 def _recurrent(layer: Any) -> Shapes:
-    if layer.num_layers > len(vars(layer)):
-        raise ArithmeticError(f"num_layers={layer.num_layers}, more than it has weights")
+    for name in ("num_layers", "directions"):  # a loop as long as a damaged file says would never end
+        number = getattr(layer, name)
+        if type(number) is not int or number > len(vars(layer)):
+            raise ArithmeticError(f"{name}={quoted(number)}, more than it has weights")
     return layer.weight_shapes()
 
 

@@ -95,7 +95,7 @@ def one_sample(s: Subject) -> str | None:
 def samples_are_apart(s: Subject) -> str | None:
     """Where the layer's class says ``samples_apart = True``, a sample's output is the same without the others."""
     layer = s.copy(False)
-    if not vars(type(layer)).get("samples_apart", False) or s.samples < 2:
+    if "samples_apart" not in vars(type(layer)) or not layer.samples_apart or s.samples < 2:
         return "it does not say samples_apart = True"
     whole, one = s.forward(layer, s.arrays()), s.forward(layer, s.arrays(lambda x: x[:1]))
     first = tuple(part[:1] for part in as_tuple(whole))

@@ -2,8 +2,8 @@
 
 On the CPU, MLX runs the operations of one stream one after the other, and only matrix products use several cores. In a
 convolutional network most of the time goes into moving pixels, on a single core, and so it does with large batches of
-a narrow one: into activations and losses. So a batch is split, and each part goes forward and backward on a stream of
-its own. With n_r of the n samples in part r, the gradient of the mean loss is
+a narrow one and in transformers: into activations, softmax and losses. So a batch is split, and each part goes forward
+and backward on a stream of its own. With n_r of the n samples in part r, the gradient of the mean loss is
 g = Σ_r (n_r / n) g_r, the same to rounding.
 
 Only models are split in which no sample sees another, and which draw no random numbers, so that splitting cannot be
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from threading import current_thread, main_thread
 from typing import Any
@@ -23,7 +24,6 @@ import mlx.core as mx
 
 from ..backend import fast_blas, machine
 from ..backend.machine import on_cpu
-from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..layers.convolution import Conv2d, ConvTranspose2d
@@ -59,11 +59,11 @@ def moves_much(model: Module, x: Any) -> bool:
     >>> [moves_much(Linear(2, width), mx.zeros((samples, 2))) for samples, width in ((100, 64), (10_000, 64))]
     [False, True]
     """
-    if not isinstance(x, mx.array) or x.ndim < 2 or not is_floating(x) or x.size == 0:
+    if not isinstance(x, mx.array) or x.ndim < 2 or x.size == 0:
         return False
     if len(x) * sum(p.size for p in model.parameters()) < MANY:  # quickly said of small ones
         return False
-    table = model.summary(x.shape[1:])
+    table = model.summary(x.shape[1:], dtype=x.dtype)
     numbers = len(x) * sum(math.prod(row.output_shape) for row in table.rows)
     return numbers >= max(MANY, 10 * table.parameters) and len(x) * table.multiply_adds < FEW * numbers
 
@@ -72,7 +72,8 @@ def can_be_split(model: Module, loss: Loss) -> bool:
     """Whether a step is the same with the batch in parts, and there are several cores to compute them."""
     inside = [*model.modules(), loss]
     return (
-        all(vars(type(module)).get("samples_apart", False) for module in inside)  # of subclasses nothing is known
+        all("samples_apart" in vars(type(module)) for module in inside)  # of subclasses nothing is known
+        and all(module.samples_apart for module in inside)
         and on_cpu()
         and cores() > 1
         and current_thread() is main_thread()  # MLX's streams belong to the thread that made them
@@ -80,8 +81,13 @@ def can_be_split(model: Module, loss: Loss) -> bool:
 
 
 def choose(model: Module, loss: Loss, compile: bool = True, x: Any = None) -> type[Step]:
-    """The kind of step that ``fit`` makes in a process by itself, for batches such as these inputs."""
-    return StepInParts if compile and worth_splitting(model, loss, x) else Step
+    """The kind of step that ``fit`` makes in a process by itself, for batches such as these inputs.
+
+    Without inputs, as for a stream, a step that could be split looks at its first batch.
+    """
+    if not compile or not can_be_split(model, loss):
+        return Step
+    return StepInParts if x is None or convolves(model) or moves_much(model, x) else Step
 
 
 def cores() -> int:
@@ -103,8 +109,10 @@ def streams(count: int) -> list[mx.Stream]:
 class StepInParts(Step):
     """A Step that computes the parts of a batch at the same time. Arguments are those of Step."""
 
-    work = 0  # multiply-adds of one sample; 0 before the first batch
+    work = 0  # multiply-adds of one sample of a model with convolutions; 0 before the first batch
     apart = True  # whether the model is still one that can be split
+    worth: bool | None = None  # whether that pays; None before the first batch
+    _epoch: ExitStack | None = None  # what lasts as long as ``threads``
 
     @classmethod
     def settings(cls, *arguments: Any) -> list[Any]:
@@ -112,17 +120,33 @@ class StepInParts(Step):
 
     def renew(self) -> None:
         super().renew()
-        self.work, self.apart = 0, can_be_split(self.model, self.loss)
+        self.work, self.worth, self.apart = 0, None, can_be_split(self.model, self.loss)
         self.convolves = convolves(self.model)
 
-    def threads(self) -> AbstractContextManager[None]:
-        return fast_blas.one_thread()  # the other cores are busy with the other parts
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        with ExitStack() as self._epoch:
+            self._alone()
+            yield
+        self._epoch = None
+
+    def _alone(self) -> None:
+        """Products get one thread while the other cores are busy with the other parts."""
+        if self.worth and self._epoch is not None:
+            self._epoch.enter_context(fast_blas.one_thread())
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
         self.look_if_due()
-        if self.convolves and not self.work and not isinstance(batch[0], tuple):
-            self.work = max(1, self.model.summary(batch[0].shape[1:]).multiply_adds)
+        if self.worth is None:
+            self._decide(batch[0])
         return super().__call__(*batch)
+
+    def _decide(self, x: Any) -> None:
+        """From the first batch: whether to split, and how much work a sample is."""
+        self.worth = not isinstance(x, tuple) and self.apart and (self.convolves or moves_much(self.model, x))
+        if self.worth and self.convolves:
+            self.work = max(1, self.model.summary(x.shape[1:]).multiply_adds)
+        self._alone()
 
     def ends(self, samples: int) -> list[int]:
         """Where the parts of a batch begin and end; a single part for small ones.
@@ -139,9 +163,7 @@ class StepInParts(Step):
 
     def gradients(self, *batch: Any) -> tuple[mx.array, Any]:
         """Forward and backward of the parts, then the sums of their gradients."""
-        samples = batch_samples(batch)
-        ends = self.ends(samples)
-        if len(ends) == 2 or not self.apart or isinstance(batch[0], tuple):
+        if not self.worth or isinstance(batch[0], tuple) or len(ends := self.ends(batch_samples(batch))) == 2:
             return super().gradients(*batch)
         found = []
         for stream, start, stop in zip(streams(len(ends) - 1), ends, ends[1:]):

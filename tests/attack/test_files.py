@@ -7,6 +7,7 @@ failure names the kind and the seed of its case; the script runs it again.
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import fuzzed_files
@@ -26,17 +27,29 @@ def seed(request):
     return int(request.config.getoption("hypothesis_seed", None) or 0)
 
 
-@pytest.mark.parametrize("kind", fuzzed_files.KINDS)
-def test_every_outcome_is_success_or_one_clear_line(kind, seed, tmp_path):
-    cases = many(FEWER.get(kind, CASES))
+def fuzzed(tmp_path, seed, cases, kind):
+    """The script's process, ended; the file ``now`` names its last case."""
     command = [sys.executable, str(SCRIPT), str(tmp_path), str(seed), str(cases), kind]
-    done = subprocess.run(
+    return subprocess.run(
         command, capture_output=True, text=True, env={**fuzzed_files.ENVIRONMENT, "HOME": str(tmp_path)},
         timeout=120 + 60 * MINUTES,
     )  # fmt: skip
-    now, results = tmp_path / "now", tmp_path / "results.json"
+
+
+@pytest.mark.parametrize("kind", fuzzed_files.KINDS)
+def test_every_outcome_is_success_or_one_clear_line(kind, seed, tmp_path):
+    cases, now = many(FEWER.get(kind, CASES)), tmp_path / "now"
+    done = fuzzed(tmp_path, seed, cases, kind)
+    if "Timeout" in done.stderr:  # is it the file? In some millions of evaluations, MLX once did not come back from one
+        own = now.read_text().split("seed ")[1].split(",")[0]
+        alone = fuzzed(tmp_path, own, 1, kind)
+        assert alone.returncode == 0, f"{kind}, seed {own}:\n{alone.stderr}"
+        warnings.warn(
+            f"{kind}, seed {own} did not end, and ends when it is run by itself:\n{done.stderr}", stacklevel=1
+        )
+        done = fuzzed(tmp_path, seed, cases, kind)
     assert done.returncode == 0, f"{now.read_text()} of {cases} (started with {seed}):\n{done.stderr}"
-    wrong, refused = json.loads(results.read_text())[kind]
+    wrong, refused = json.loads((tmp_path / "results.json").read_text())[kind]
     again = f"{SCRIPT.name} FOLDER SEED 1 '{kind}' runs a case again"
     assert not wrong, "\n".join([f"{kind}, seed {own}: {words}" for own, words in wrong] + [again])
     assert cases / 10 < refused < cases  # the damage is neither always fatal nor never noticed

@@ -251,12 +251,14 @@ def test_files_bring_back_every_option(kind, tmp_path):
         assert mx.array_equal(a, b)
 
 
-def test_a_damaged_file_that_claims_many_layers_is_refused_at_once():
+@pytest.mark.parametrize("setting", ["num_layers", "directions"])
+@pytest.mark.parametrize("number", [10**12, "many", [1]])
+def test_a_damaged_file_that_claims_many_layers_is_refused_at_once(setting, number):
     from miniframe.saving.fitting import misfit
 
     layer = mf.RNN(2, 3)
-    layer.num_layers = 10**12
-    assert misfit(layer) == "RNN has unsuitable settings (num_layers=1000000000000, more than it has weights)"
+    setattr(layer, setting, number)
+    assert misfit(layer) == f"RNN has unsuitable settings ({setting}={number!r}, more than it has weights)"
 
 
 @each_kind

@@ -106,6 +106,67 @@ def test_fit_on_large_batches_gives_the_numbers_of_the_whole(batch_size, monkeyp
         np.testing.assert_allclose(in_parts[name], numbers, rtol=1e-4)
 
 
+def gpt(**options):
+    mf.seed(1)
+    return mf.models.GPT(vocabulary=20, context=24, embed_dim=16, num_heads=2, num_layers=2, **options)
+
+
+TOKENS = mx.array(RNG.integers(0, 20, size=(100, 25)).astype(np.int32))
+
+
+def test_a_transformer_is_split_and_gives_the_numbers_of_the_whole():
+    x, y, loss = TOKENS[:, :-1], TOKENS[:, 1:], mf.CrossEntropyLoss()
+    assert cores.worth_splitting(gpt(), loss, x) and not cores.worth_splitting(gpt(), loss, x[:1])
+    found = []
+    for kind in (Step, cores.StepInParts):
+        model = gpt()
+        step = kind(model, loss, mf.Adam(model, lr=0.001, clip_norm=1.0))
+        losses = [step(x, y)[0].item() for _ in range(3)]
+        found.append((losses, [np.array(p.value) for p in model.parameters()]))
+    (losses, whole), (in_parts, parts) = found
+    np.testing.assert_allclose(in_parts, losses, rtol=1e-6)
+    for one, other in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)  # Adam divides gradients, however small, by their size
+
+
+@pytest.mark.parametrize("size, split", [(100, True), (4, False)])
+def test_a_stream_is_split_or_not_by_its_first_batch(size, split):
+    model, threads, before = gpt(), [], blas.threads()
+
+    class Look(mf.Callback):
+        def on_batch_end(self, batch, logs=None):
+            threads.append(blas.threads())
+
+    batches = [(TOKENS[:size, :-1], TOKENS[:size, 1:])] * 2
+    model.fit(batches, loss="cross_entropy", optimizer="sgd", epochs=2, verbose=0, callbacks=[Look()])
+    assert type(model._last_step) is cores.StepInParts and model._last_step.worth is split
+    assert threads == [1 if split else before] * 4 and blas.threads() == before
+
+
+@pytest.mark.parametrize(
+    "model, whole",
+    [
+        (lambda: gpt(dropout=0.1), True),
+        (lambda: mf.Sequential(mf.MultiHeadAttention(8, 2, dropout=0.1)), True),
+        (lambda: mf.Sequential(mf.LSTM(8, 4, num_layers=2, dropout=0.1)), True),
+        (lambda: mf.Sequential(mf.LSTM(8, 4, num_layers=2), mf.Dropout(0)), False),
+    ],
+)
+def test_what_draws_random_numbers_is_not_split(model, whole):
+    assert cores.can_be_split(model(), mf.MSELoss()) is not whole
+
+
+def test_dropout_switched_on_midway_ends_the_splitting():
+    model = gpt()
+    step = cores.StepInParts(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.1))
+    step(TOKENS[:, :-1], TOKENS[:, 1:])
+    assert step.apart
+    model.blocks[0].dropout.p = 0.5
+    step.look_first = True
+    step(TOKENS[:, :-1], TOKENS[:, 1:])
+    assert not step.apart
+
+
 @pytest.mark.parametrize("samples", [32, 33, 100, 4097])
 @pytest.mark.parametrize("work", [1, 4e5, 1e9])
 def test_parts_cover_the_batch_and_the_first_is_the_smallest(samples, work):
