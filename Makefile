@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # what computes on Linux: cpu, or cuda for an NVIDIA GPU (make test BACKEND=cuda); on macOS both mean the same
 BACKEND ?= cpu
 FUZZ_MINUTES ?= 60
+# in a container one is root, and JupyterLab wants to hear that this is meant
+ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 SEED := $(or $(SEED),$(shell date +%s))
 
 .PHONY: demo lab test test-gpu fuzz gpt bench figures notebooks course slides docs clean
@@ -56,7 +58,7 @@ notebooks: $(VENV)/.notebooks
 # the lessons as notebooks, opened in a browser; those that are there already keep what was written in them
 course: $(VENV)/.course
 	$(BIN)/python tutorials/make_notebooks.py --keep --no-run
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(ALLOW_ROOT)
 
 # the lessons as slides, with notes for the speaker
 slides: $(VENV)/.slides

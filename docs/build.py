@@ -60,8 +60,8 @@ def home() -> str:
 
 
 def spelled(number: int) -> str:
-    words = "Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen Eighteen Nineteen Twenty".split()
-    return words[number - 10] if 10 <= number <= 20 else str(number)
+    words = "Eighteen Nineteen Twenty Twenty-one Twenty-two Twenty-three Twenty-four Twenty-five".split()
+    return words[number - 18] if 18 <= number <= 25 else str(number)
 
 
 def repository() -> str:
@@ -77,7 +77,7 @@ def write_page(name: Path, text: str) -> None:
     text = diagrams.FENCE.sub(lambda fence: f"![A graph]({up}figures/{drawn(fence[1])})", text)
     if name.parts[0] != "tutorials":  # which has a README of its own
         text = re.sub(r"\]\(((?:\.\./)?)README\.md", r"](\1about.md", text)
-    text = text.replace(replays.MARK, replays.frames("../replays"))
+    text = replays.with_frames(text, f"{up}replays")
     text = crosslinks.with_links(text, up)
     text = crosslinks.with_linked_rows(text, up) if name.name == "layers.md" else text
     text = pictures.with_pictures(text, target.parent)

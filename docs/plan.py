@@ -19,12 +19,12 @@ WEEKS = [  # (words of the file names of its lessons, what happens besides)
     ("backpropagation", "On paper, in pairs: a graph each, gradients by hand, then exchanged and checked."),
     ("layers_by_hand", "Each plants one mistake in a backward; a neighbour finds it, first by reading, then by proof."),
     ("disk classification", "Predict the test error before training; the closest guess explains it."),
-    ("optimizers generalisation", "Projects are chosen. One page: question, data, what would count as an answer."),
-    ("convolution", "A filter by hand on squared paper. A broken training for each group, to be diagnosed."),
-    ("why two_models", "Draft of the project's first picture."),
-    ("museum doctor start initialization", "The museum, one exhibit for each student, five minutes each."),
-    ("pytorch sequence recurrent attention gpt things autoencoder", "Projects: half an hour with each group."),
-    ("fast machines", "Projects are presented: eight minutes and two questions each."),
+    ("generalisation start", "Projects are chosen. One page: question, data, what would count as an answer."),
+    ("convolution why", "A filter by hand on squared paper."),
+    ("optimizers doctor", "A broken training for each group, to be diagnosed."),
+    ("two_models graphs pytorch", "Draft of the project's first picture."),
+    ("sequences attention things", "Projects: half an hour with each group."),
+    ("fast machines museum", "Projects are presented: eight minutes, two questions. Which of the exhibits was yours?"),
 ]  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def parts(text: str, stem: str) -> list[Part]:
             rows = formulas.row(content)
             tall = max(2.2 + 1.1 * row.count(r"\\") + 0.8 * (r"\underbrace" in row) for row in rows)
             found.append(Part(formulas.with_formulas(f"$${content}$$"), tall))
-        else:
+        elif not content.startswith("<!--"):
             found += words(content)
     return found
 

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # lesson 11 measures times; one core is steadier
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # lesson 15 measures times; one core is steadier
 HERE = Path(__file__).parent
 SOURCES = HERE / "lessons"
 

@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.plots.canvas import COLOURS, INK, PANEL, caption, legend, sheet
+from miniframe.plots.canvas import COLOURS, INK, PANEL, caption, legend, logarithmic, sheet
 
 HERE = Path(__file__).parent
 START, STEPS = (-1.3, 1.6), 300
@@ -78,7 +78,7 @@ def draw() -> None:
     chart.set(xlim=(-1.75, 1.75), ylim=(-0.75, 2.25), xlabel="x", ylabel="y")
     chart.grid(False)
     caption(chart, f"from the square to the star; a mark after 10, 30, 100 and {STEPS} steps")
-    heights.set_yscale("log")
+    logarithmic(heights)
     heights.set(xlabel="step", ylabel="loss, above the lowest point")
     caption(heights, "the loss along the way")
     legend(heights, loc="lower left")

@@ -66,6 +66,9 @@ def mathml(formula: str, display: str = "inline") -> str:
         if parent.text == ":":  # x: (N, D) is no ratio
             parent.tag = f"{{{MATHML}}}mo"
             parent.attrib.update(lspace="0em", rspace="0.28em")
+        if parent.text == "‖":  # \lVert x \rVert: both bars as tall as a letter, whatever stands beside them
+            parent.tag = f"{{{MATHML}}}mo"
+            parent.attrib.update(stretchy="false", lspace="0em", rspace="0em")
         if parent.tag in ROWS:
             for number, (name, argument) in reversed(list(enumerate(pairwise(list(parent))))):
                 if is_function(name) and argument.tag != f"{{{MATHML}}}mo":
@@ -81,11 +84,14 @@ def is_function(element: ElementTree.Element) -> bool:
 
 
 def math_font(text: str) -> bytes:
-    """STIX Two Math, as WOFF2, with what the pages need: their characters, and the italic letters of formulas."""
+    """STIX Two Math, as WOFF2, with what the pages need: their characters, and the italic letters of formulas.
+
+    A root's sign stands in no page: the browser draws it where it finds ``<msqrt>``.
+    """
     font = TTFont(io.BytesIO(files("ziamath").joinpath("fonts/STIXTwoMath-Regular.ttf").read_bytes()))
     options = subset.Options(layout_features=["*"], flavor="woff2", notdef_outline=True, drop_tables=["DSIG"])
     subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes={*map(ord, text), *range(0x20, 0x7F), *ITALIC})
+    subsetter.populate(unicodes={*map(ord, text), *range(0x20, 0x7F), *ITALIC, ord("√")})
     subsetter.subset(font)
     out = io.BytesIO()
     subset.save_font(font, out, options)

@@ -1,5 +1,6 @@
 """Trainings that the site plays back: each a file of its own, recorded while the site is built."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ TITLES = {
     "spirals": "Two spirals take longer",
     "mistake": "The same spirals, with one gradient transposed",
 }
-MARK = "<!-- replays -->"
+MARK = re.compile(r"<!-- replay: (\w+) -->")
 
 
 def spirals() -> mf.Sequential:
@@ -37,10 +38,13 @@ def train(model: mf.Module, data: tuple, epochs: int, path: Path) -> None:
     model.fit(*data, epochs=epochs, callbacks=[mf.lab.Record(path, every=max(1, epochs // 40))], verbose=0, **options)
 
 
-def frames(folder: str) -> str:
-    """The part of a page that shows them."""
-    return "\n\n".join(
-        f'### {title}\n\n<iframe src="{folder}/{name}.html" title="{title}" loading="lazy" '
+def with_frames(text: str, folder: str) -> str:
+    """A page in which each mark has become the recording that it names; in the plain text it is a comment."""
+    return MARK.sub(lambda mark: frame(mark[1], folder), text)
+
+
+def frame(name: str, folder: str) -> str:
+    return (
+        f'<iframe src="{folder}/{name}.html" title="{TITLES[name]}" loading="lazy" '
         'style="width: 100%; height: 44rem; border: 1px solid #c9ced6;"></iframe>'
-        for name, title in TITLES.items()
     )

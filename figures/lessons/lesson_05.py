@@ -41,11 +41,14 @@ def disk():
         ax.set_ylim(0, 1)
         ax.grid(False)
         caption(ax, title)
-    axes[0, 0].scatter(*points.T, c=np.array([BLUE, ORANGE])[classes], s=5)
+    for k, (colour, marker) in enumerate(((BLUE, "o"), (ORANGE, "s"))):
+        axes[0, 0].scatter(*points[classes == k].T, color=colour, marker=marker, s=5)
     axes[0, 1].scatter(*np.array(test_x)[wrong].T, c="#c22", s=12, marker="x", linewidth=1)
     ax = axes[0, 2]
-    for name, label, colour in (("error_rate", "training", BLUE), ("val_error_rate", "test", ORANGE)):
-        ax.plot(np.arange(1, 61), history.history[name], color=colour, label=label)
+    for name, label, colour, marker in (("error_rate", "training", BLUE, "o"), ("val_error_rate", "test", ORANGE, "s")):
+        ax.plot(
+            np.arange(1, 61), history.history[name], color=colour, label=label, marker=marker, markevery=5, markersize=4
+        )
     logarithmic(ax)
     ax.set_xlabel("epoch")
     ax.set_ylabel("fraction of wrong points")
@@ -61,19 +64,24 @@ def measured():
     sizes = [int(n) for n in results["points"]]
     for n, errors in zip(sizes, results["points"].values()):
         ax.plot([n] * len(errors), 100 * np.array(errors), ".", color=BLUE, alpha=0.6)
-    ax.loglog(sizes, [100 * np.mean(errors) for errors in results["points"].values()], color=BLUE, label="mean")
+    ax.loglog(
+        sizes, [100 * np.mean(errors) for errors in results["points"].values()], color=BLUE, marker="o", label="mean"
+    )
     ax.axhline(0.5, color=GREEN, linestyle="--", label="0.5%")
+    ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+    ax.minorticks_off()
     ax.set_xlabel("training points")
     ax.set_ylabel("test error in %")
     ax.set_yticks([0.2, 0.5, 1, 2, 5, 10], ["0.2", "0.5", "1", "2", "5", "10"])
     caption(ax, "more points, five seeds each")
     legend(ax)
     ax = axes[0, 1]
-    for n, colour in ((300, BLUE), (3000, ORANGE)):
+    for n, colour, marker in ((300, BLUE, "o"), (3000, ORANGE, "s")):
         rows = {float(key.split()[1]): e for key, e in results["dropout"].items() if key.split()[0] == str(n)}
         for p, errors in rows.items():
-            ax.plot([p] * len(errors), 100 * np.array(errors), ".", color=colour, alpha=0.6)
-        ax.semilogy(list(rows), [100 * np.mean(e) for e in rows.values()], color=colour, label=f"{n:,} points")
+            ax.plot([p] * len(errors), 100 * np.array(errors), marker, color=colour, alpha=0.6, markersize=4)
+        means = [100 * np.mean(e) for e in rows.values()]
+        ax.semilogy(list(rows), means, color=colour, marker=marker, markersize=7, label=f"{n:,} points: mean")
     ax.set_xlabel("p of Dropout")
     ax.set_ylabel("test error in %")
     ax.set_yticks([0.5, 1, 2, 5, 10, 20], ["0.5", "1", "2", "5", "10", "20"])

@@ -1,72 +1,90 @@
-"""Lesson 7: saliency, class activation maps and maximal activations of the network that knows lines."""
+"""Lesson 7: the gap between training and fresh data, and five remedies over four seeds."""
 
 import mlx.core as mx
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
 import miniframe as mf
-from miniframe.plots.canvas import bare, caption, sheet
+from miniframe.plots.canvas import COLOURS, INK, caption, legend, logarithmic, sheet
 
 
-def lines(n, seed):
-    rng = np.random.default_rng(seed)
-    pictures, labels = rng.normal(size=(n, 10, 10, 1)) * 0.1, rng.integers(0, 3, n)
-    for picture, label in zip(pictures, labels):
-        row, column = rng.integers(2, 8, 2)
-        if label != 1:
-            picture[row, 1:9, 0] = 1
-        if label != 0:
-            picture[1:9, column, 0] = 1
-    return mx.array(pictures.astype(np.float32)), mx.array(labels.astype(np.int32))
+def data(seed, n=40):
+    return mf.datasets.moons(n, noise=0.35, seed=seed)
 
 
-def trained():
-    mf.seed(0)
-    model = mf.Sequential(
-        {
-            "conv1": mf.Conv2d(1, 6, 3, padding=1),
-            "relu1": mf.ReLU(),
-            "conv2": mf.Conv2d(6, 8, 3, padding=1),
-            "relu2": mf.ReLU(),
-            "pool": mf.GlobalAvgPool2d(),
-            "classes": mf.Linear(8, 3),
-        }
-    )
-    x, labels = lines(300, 0)
-    optimizer = mf.Adam(model, lr=0.01)
-    model.fit(
-        x, labels, loss="cross_entropy", optimizer=optimizer, epochs=12, batch_size=30, seed=0, compile=False, verbose=0
-    )
-    return model.eval()
+TEST = data(1000, 2000)
 
 
-def why():
-    model = trained()
-    test, labels = lines(100, 1)
-    chosen = [next(i for i in range(100) if labels[i].item() == k) for k in range(3)]
-    pictures = test[mx.array(chosen)]
-    target = mx.array([0, 1, 2])
-    figure, axes = sheet(3, 4, (10.8, 8.2))
-    rows = {
-        "picture": np.array(pictures)[..., 0],
-        "saliency": np.array(mf.explain.saliency(model, pictures, target=target)),
-        "class activation map": np.array(mf.explain.grad_cam(model, pictures, "relu2", target=target)),
-    }
-    for k, name in enumerate(("horizontal", "vertical", "both")):
-        for column, images in enumerate(rows.values()):
-            image = images[k] / images[k].max() if column else images[k]
-            shown = axes[k, column].imshow(image, cmap="inferno" if column else "gray", vmin=0, vmax=1)
-        found = mf.explain.maximize_activation(model, "classes", k, shape=(10, 10, 1), steps=60, contrast=0.2, blur=0)
-        axes[k, 3].imshow(np.array(found.image)[..., 0], cmap="gray", vmin=0, vmax=1)
-        axes[k, 0].set_ylabel(name, fontsize=11)
-    for ax in axes.flat:
-        bare(ax)
-    for ax, title in zip(axes[0], (*rows, "maximal activation")):
-        caption(ax, title)
-    for ax in axes[:, 3]:
-        ax.spines[:].set_visible(True)
-    bar = figure.colorbar(shown, ax=axes[:, 1:3], location="bottom", shrink=0.5, aspect=40)
-    bar.set_ticks([0, 1], labels=["no effect", "the largest of this map"])
+def network(dropout):
+    hidden = [mf.Linear(2, 64), mf.ReLU(), mf.Dropout(dropout), mf.Linear(64, 64), mf.ReLU(), mf.Dropout(dropout)]
+    return mf.Sequential(*hidden, mf.Linear(64, 2))
+
+
+def train(seed, dropout=0.0, weight_decay=0.0, n=40, change=lambda x, labels: (x, labels), **options):
+    x, labels = change(*data(seed, n))
+    mf.seed(seed)
+    model = network(dropout)
+    adam = mf.AdamW(model, lr=0.01, weight_decay=weight_decay)
+    settings = {"epochs": 100, "batch_size": len(x), "seed": seed, "verbose": 0, **options}
+    return model, model.fit(x, labels, loss="cross_entropy", optimizer=adam, **settings)
+
+
+def moved(x, labels):
+    copies = [x + 0.3 * mx.random.normal(x.shape, key=mx.random.key(k)) for k in range(10)]
+    return mx.concatenate(copies), mx.concatenate([labels] * 10)
+
+
+def early(seed):
+    stop = mf.EarlyStopping(patience=20, restore_best_weights=True)
+    return train(seed, validation_data=data(seed + 500), callbacks=[stop])
+
+
+REMEDIES = {
+    "nothing": train,
+    "weight decay 1": lambda seed: train(seed, weight_decay=1.0),
+    "dropout 0.5": lambda seed: train(seed, dropout=0.5),
+    "early stopping": early,
+    "augmentation": lambda seed: train(seed, change=moved),
+    "10 times the data": lambda seed: train(seed, n=400),
+}
+
+
+def gap():
+    figure, axes = sheet(1, 3, (12.6, 4.2))
+    left, middle, right = axes[0]
+    model, history = train(0, validation_data=TEST)
+    epochs = np.arange(1, 101)
+    left.plot(epochs, history.history["loss"], color=COLOURS[0], linewidth=2, label="training")
+    left.plot(epochs, history.history["val_loss"], color=COLOURS[1], linewidth=2, linestyle="--", label="fresh data")
+    logarithmic(left)
+    best = int(np.argmin(history.history["val_loss"])) + 1
+    left.axvline(best, color=INK, linewidth=0.8, linestyle=":")
+    left.text(best + 3, 0.05, "early stopping\nwould stay here", fontsize=9)
+    left.set_xlabel("epoch")
+    left.set_ylabel("loss")
+    legend(left, loc="upper left")
+    caption(left, "two losses part")
+    across, up = np.linspace(-2, 3, 200, dtype=np.float32), np.linspace(-1.6, 2.1, 150, dtype=np.float32)
+    grid = mx.array(np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2))
+    p = np.array(mf.functional.softmax(model.predict(grid)))[:, 1].reshape(150, 200)
+    tints = LinearSegmentedColormap.from_list("classes", [COLOURS[1], "white", COLOURS[0]])  # as the points below
+    middle.contourf(across, up, p, levels=np.linspace(0, 1, 11), cmap=tints, alpha=0.5)
+    x, labels = map(np.array, data(0))
+    for k, marker in enumerate("os"):
+        middle.scatter(*x[labels == k].T, s=28, marker=marker, color=COLOURS[1 - k], edgecolors="white")
+    caption(middle, "sure everywhere, and bent around single points")
+    for place, run in enumerate(REMEDIES.values()):
+        losses = [run(seed)[0].evaluate(*TEST, loss="cross_entropy")["loss"] for seed in range(4)]
+        right.plot(losses, [place] * 4, "o", color=COLOURS[0], alpha=0.7)
+        right.plot(np.mean(losses), place, "|", color=INK, markersize=18, markeredgewidth=2)
+    right.set_yticks(range(len(REMEDIES)), REMEDIES)
+    right.invert_yaxis()
+    right.set_xscale("log")
+    right.set_xticks([0.3, 0.5, 1, 2, 3], ["0.3", "0.5", "1", "2", "3"])
+    right.minorticks_off()
+    right.set_xlabel("loss on fresh data: each seed, and the mean")
+    caption(right, "remedies")
     return figure
 
 
-FIGURES = {"lesson_07_why.png": why}
+FIGURES = {"lesson_07_gap.png": gap}

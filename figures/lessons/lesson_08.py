@@ -1,27 +1,66 @@
-"""Lesson 8: what crosses the boundary between two models."""
+"""Lesson 8: the size of the signal through twenty layers, and what becomes of it in training."""
 
-from boxes import BLUE, ORANGE, PALE_BLUE, PALE_GREEN, PALE_ORANGE, arrow, board, box, words
+import mlx.core as mx
+import numpy as np
+
+import miniframe as mf
+from miniframe.plots.canvas import COLOURS, caption, legend, logarithmic, sheet
+
+STARTS = {  # name: (standard deviation times √n, activation)
+    "Tanh, 1/√n": (1.0, mf.Tanh),
+    "ReLU, √(2/n)": (2**0.5, mf.ReLU),
+    "ReLU, 1/√n": (1.0, mf.ReLU),
+    "Tanh, default": (3**-0.5, mf.Tanh),
+    "ReLU, default": (3**-0.5, mf.ReLU),
+}
 
 
-def boundary():
-    figure, ax = board(9.6, 3.0)
-    box(ax, (0.9, 1.6), "x\n(200, 2)", PALE_GREEN, (1.2, 0.8))
-    box(ax, (3.2, 1.6), "first model\nLinear 2 → 8, Tanh", PALE_BLUE, (2.0, 1.5))
-    box(ax, (6.6, 1.6), "second model\nLinear, Tanh, Linear", PALE_BLUE, (2.0, 1.5))
-    box(ax, (8.8, 1.6), "loss", PALE_ORANGE, (0.9, 0.8))
-    ax.axvline(4.9, 0.08, 0.92, color="#8a949d", linestyle=":", linewidth=1.5)
-    words(ax, (4.9, 2.85), "the boundary", "#6b7580", fontsize=9)
-    for start, end in ((1.5, 2.2), (4.2, 5.6), (7.6, 8.35)):
-        arrow(ax, (start, 1.95), (end, 1.95), BLUE)
-        arrow(ax, (end, 1.25), (start, 1.25), ORANGE)
-    words(ax, (4.55, 2.2), "h", BLUE, fontsize=12)
-    words(ax, (5.25, 2.2), "(200, 8)", BLUE, fontsize=9)
-    words(ax, (4.55, 0.98), "dh", ORANGE, fontsize=12)
-    words(ax, (5.25, 0.98), "(200, 8)", ORANGE, fontsize=9)
-    words(ax, (1.85, 0.98), "dx", ORANGE, fontsize=12)
-    words(ax, (3.2, 0.5), "weights, gradients, optimizer:\nits own", "#6b7580", fontsize=9)
-    words(ax, (6.6, 0.5), "weights, gradients, optimizer:\nits own", "#6b7580", fontsize=9)
+def sizes(factor, activation, depth=20, n=100):
+    key, x = mx.random.key(0), mx.random.normal((500, n), key=mx.random.key(1))
+    found = [1.0]
+    for _ in range(depth):
+        key, own = mx.random.split(key)
+        layer = mf.Linear(n, n, bias=False)
+        layer.weight.value = factor / n**0.5 * mx.random.normal((n, n), key=own)
+        x = activation()(layer(x))
+        found.append(mx.sqrt(mx.mean(x * x)).item())
+    return found
+
+
+def losses(factor, activation, depth=12, width=50):
+    x, labels = mf.datasets.disk(400, seed=0)
+    mf.seed(0)
+    layers = []
+    for inputs in [2] + [width] * (depth - 1):
+        linear = mf.Linear(inputs, width)
+        linear.weight.value = factor / inputs**0.5 * mx.random.normal((width, inputs))
+        linear.bias.value = mx.zeros((width,))
+        layers += [linear, activation()]
+    model = mf.Sequential(*layers, mf.Linear(width, 2))
+    sgd = mf.SGD(model, lr=0.05)
+    history = model.fit(
+        (x - 0.5) * 12**0.5, labels, loss="cross_entropy", optimizer=sgd, epochs=40, batch_size=50, seed=0, verbose=0
+    )
+    return history.history["loss"]
+
+
+def signal():
+    figure, axes = sheet(1, 2, (11, 4.4))
+    left, right = axes[0]
+    for (name, (factor, activation)), colour, marker in zip(STARTS.items(), COLOURS, "os^Dv"):
+        style = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.6, "label": name}
+        left.plot(range(21), sizes(factor, activation), markevery=2, **style)
+        right.plot(range(1, 41), losses(factor, activation), markevery=3, **style)
+    logarithmic(left)
+    left.set_xticks(np.arange(0, 21, 5))
+    left.set_xlabel("layer")
+    left.set_ylabel("size of the signal")
+    right.set_xlabel("epoch")
+    right.set_ylabel("loss")
+    caption(left, "through 20 layers, before training")
+    caption(right, "12 layers, biases 0, in training on the disk")
+    legend(left, loc="lower left")
     return figure
 
 
-FIGURES = {"lesson_08_boundary.png": boundary}
+FIGURES = {"lesson_08_sizes.png": signal}

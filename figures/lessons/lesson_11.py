@@ -1,58 +1,63 @@
-"""Lesson 11: the time of a training step over the width of the network, eager and compiled. Depends on the machine."""
-
-import time
+"""Lesson 11: optimizers race down the same valley."""
 
 import mlx.core as mx
-from boxes import BLUE, ORANGE
+import numpy as np
 
 import miniframe as mf
-from miniframe.plots.canvas import caption, legend, sheet
-from miniframe.training.step import Step
+from miniframe.plots.canvas import COLOURS, INK, caption, legend, sheet
 
-WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
-ROUNDS = 15
-
-
-def step_of(width: int, compile: bool):
-    """A function that runs one training step of a network with two hidden layers of this width."""
-    model = mf.Sequential(
-        mf.Linear(2, width), mf.ReLU(), mf.Linear(width, width), mf.ReLU(), mf.Linear(width, width), mf.ReLU(),
-        mf.Linear(width, 2),
-    )  # fmt: skip
-    step = Step(model, mf.MSELoss(), mf.SGD(model, lr=0.01, momentum=0.9), compile=compile)
-    x, labels = mf.datasets.disk(100, seed=0)
-    y = mf.one_hot(labels, 2)
-
-    def run() -> None:
-        value, _ = step(x, y)
-        mx.eval(value, [p.value for p in model.parameters()])
-
-    return run
+A = mx.array([20.0, 1.0])
+RACERS = {
+    "SGD\nlr 0.05": lambda w: mf.SGD(w, lr=0.05),
+    "SGD\nlr 0.095": lambda w: mf.SGD(w, lr=0.095),
+    "momentum 0.8\nlr 0.05": lambda w: mf.SGD(w, lr=0.05, momentum=0.8),
+    "Nesterov 0.8\nlr 0.05": lambda w: mf.SGD(w, lr=0.05, momentum=0.8, nesterov=True),
+    "Adam\nlr 0.5": lambda w: mf.Adam(w, lr=0.5),
+}
+MARKERS = "os^Dv"
 
 
-def widths():
-    times = {"eager": [], "compiled": []}
-    for width in WIDTHS:
-        steps = {"eager": step_of(width, False), "compiled": step_of(width, True)}
-        found = {name: [] for name in steps}
-        for _ in range(ROUNDS):
-            for name, step in steps.items():  # in turns
-                start = time.perf_counter()
-                step()
-                found[name].append(1000 * (time.perf_counter() - start))
-        for name, values in found.items():
-            times[name].append(min(values))
-    figure, axes = sheet(1, 1, (6.4, 4.4))
-    ax = axes[0, 0]
-    for (name, values), colour in zip(times.items(), (ORANGE, BLUE)):
-        ax.loglog(WIDTHS, values, ".-", color=colour, label=name)
-    ax.set_xticks(WIDTHS, WIDTHS)
-    ax.minorticks_off()
-    ax.set_xlabel("width of the hidden layers")
-    ax.set_ylabel("milliseconds per step")
-    caption(ax, "one training step, batch of 100, best of 15")
-    legend(ax)
+def path(make, steps: int = 50) -> np.ndarray:
+    w = mf.Parameter(mx.array([1.0, 10.0]))
+    optimizer = make([w])
+    points = [w.value.tolist()]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        w.accumulate(A * w.value)
+        optimizer.step()
+        points.append(w.value.tolist())
+    return np.array(points)
+
+
+def race():
+    """Five valleys at true scale, seen from above, and the losses beside them."""
+    figure, axes = sheet(1, 6, (13.5, 6.2))
+    axes[0, 0].get_gridspec().set_width_ratios([1, 1, 1, 1, 1, 3.2])
+    across, along = np.meshgrid(np.linspace(-1.7, 1.7, 171), np.linspace(-3, 11, 281))
+    heights = 0.5 * (20 * across**2 + along**2)
+    last = axes[0, 5]
+    for ax, (name, make), colour, marker in zip(axes[0], RACERS.items(), COLOURS, MARKERS):
+        ax.contour(across, along, heights, levels=np.geomspace(0.05, 70, 14), colors="#b9c3cc", linewidths=0.8)
+        points = path(make)
+        ax.plot(points[:, 0], points[:, 1], "-", color=colour, linewidth=1.0)
+        ax.plot(points[:, 0], points[:, 1], marker, color=colour, markersize=3.5)
+        ax.plot(0, 0, "x", color=INK, markersize=8)
+        ax.set_aspect("equal")
+        ax.set_xlim(-1.7, 1.7)
+        ax.set_ylim(-3, 11)
+        ax.set_xticks([-1, 0, 1])
+        ax.set_xlabel("w₁, steep")
+        caption(ax, name)
+        losses = 0.5 * (20 * points[:, 0] ** 2 + points[:, 1] ** 2)
+        label = name.replace("\n", ", ")
+        last.semilogy(losses, "-", color=colour, marker=marker, markersize=5, markevery=5, linewidth=1.3, label=label)
+    axes[0, 0].set_ylabel("w₂, flat")
+    last.set_xlabel("step")
+    last.set_ylabel("loss")
+    last.set_yticks([1e-5, 1e-3, 1e-1, 10], ["0.00001", "0.001", "0.1", "10"])
+    caption(last, "all five")
+    legend(last)
     return figure
 
 
-FIGURES = {"lesson_11_widths.png": widths}
+FIGURES = {"lesson_11_race.png": race}

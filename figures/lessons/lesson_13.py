@@ -1,108 +1,84 @@
-"""Lesson 13: the loss with the right backward and with a wrong one, on the disk; same weights, same batches."""
-
-import warnings
+"""Lesson 13: networks built by hand, how the error falls with the width, and starts that do not find it."""
 
 import mlx.core as mx
 import numpy as np
-from boxes import BLUE, ORANGE
 
 import miniframe as mf
-from miniframe.plots.canvas import caption, legend, logarithmic, sheet
+from miniframe.plots.canvas import COLOURS, FAINT, INK, caption, legend, logarithmic, sheet
 
-X, LABELS = mf.datasets.disk(500, seed=0)
-X, Y = (X - 0.5) * 12**0.5, mf.one_hot(LABELS, 2)
-
-
-class TooLarge(mf.MSELoss):
-    def derivative(self, prediction, target):
-        return 2 * (prediction - target) * prediction.size
+GRID = np.linspace(-2, 2, 1001)
 
 
-class Transposed(mf.Linear):
-    def backward(self, grad_output):
-        x = self.saved
-        self.weight.accumulate(x.T @ grad_output)
-        self.bias.accumulate(grad_output.sum(axis=0))
-        return grad_output @ self.weight.value
+def target(x):
+    return np.sin(3 * x) + 0.5 * x
 
 
-class Maskless(mf.Dropout):
-    def backward(self, grad_output):
-        return grad_output
+def bent(n):
+    knots = np.linspace(-2, 2, n + 1)
+    slopes = np.diff(target(knots)) / np.diff(knots)
+    model = mf.Sequential(mf.Linear(1, n), mf.ReLU(), mf.Linear(n, 1))
+    model[0].weight.value = mx.ones((n, 1))
+    model[0].bias.value = mx.array(-knots[:-1].astype(np.float32))
+    model[2].weight.value = mx.array(np.diff(slopes, prepend=0)[None].astype(np.float32))
+    model[2].bias.value = mx.array(target(knots[:1]).astype(np.float32))
+    return model
 
 
-class Confused(mf.Tanh):
-    def forward(self, x):
-        self.saved = x
-        return mx.tanh(x)
+def says(model, x):
+    return np.array(model.predict(mx.array(x[:, None].astype(np.float32))))[:, 0]
 
 
-class StuckAdam(mf.Adam):
-    """Adam whose bias correction always believes that this is the first step."""
-
-    def update(self, grad, value, lr, *state):
-        first, second = state[:2]
-        first = 0.9 * first + 0.1 * grad
-        second = 0.999 * second + 0.001 * grad * grad
-        step = (first / (1 - 0.9)) / (mx.sqrt(second / (1 - 0.999)) + 1e-8)
-        return value - lr * step, first, second, *state[2:]
-
-
-def sgd(lr=0.1):
-    return lambda model: mf.SGD(model, lr=lr)
+def trained(seed, width):
+    x = np.linspace(-2, 2, 100)[:, None].astype(np.float32)
+    mf.seed(seed)
+    model = mf.Sequential(mf.Linear(1, width), mf.ReLU(), mf.Linear(width, 1))
+    adam = mf.Adam(model, lr=0.02)
+    history = model.fit(
+        mx.array(x), mx.array(target(x)), loss="mse", optimizer=adam, epochs=600, batch_size=100, seed=seed, verbose=0
+    )
+    return model, history.history["loss"][-1]
 
 
-def curve(tanh=mf.Tanh, middle=mf.Linear, extra=None, loss=mf.MSELoss, optimizer=None, forget=True, epochs=30):
-    """The loss of every epoch; it stops where the numbers explode."""
-    mf.seed(0)
-    layers = [mf.Linear(2, 16), tanh(), middle(16, 16), tanh(), mf.Linear(16, 2)]
-    model = mf.Sequential(*layers[:4], *([extra(0.5)] if extra else []), layers[4])
-    loss, optimizer = loss(model), (optimizer or sgd())(model)
-    means = []
-    for epoch in range(epochs):
-        total = 0.0
-        for xb, yb in mf.batches(X, Y, batch_size=50, shuffle=True, seed=epoch):
-            if forget:
-                model.zero_grad()
-            total += loss(model(xb), yb).item()
-            loss.backward()
-            optimizer.step()
-        means.append(min(total / 10, 1e6))
-        if not means[-1] < 100:
-            break
-    return means
-
-
-def curves():
-    warnings.simplefilter("ignore", mf.GuardrailWarning)
-    exhibits = {
-        "1. missing 1/n": ({}, {"loss": TooLarge}),
-        "2. transposed weight": ({}, {"middle": Transposed}),
-        "4. Dropout without its mask": ({"extra": mf.Dropout}, {"extra": Maskless}),
-        "6. input taken for output": ({"optimizer": sgd(0.3)}, {"optimizer": sgd(0.3), "tanh": Confused}),
-        "8. gradients pile up": ({}, {"forget": False}),
-        "9. Adam without the step": (
-            {"optimizer": lambda m: mf.Adam(m, lr=0.02)},
-            {"optimizer": lambda m: StuckAdam(m, lr=0.02)},
-        ),
-    }
-    figure, axes = sheet(2, 3, (12, 6.6))
-    for ax, (title, (right, wrong)) in zip(axes.flat, exhibits.items()):
-        for options, label, colour, marker in ((right, "right", BLUE, "o"), (wrong, "wrong", ORANGE, "s")):
-            values = curve(**options)
-            if len(values) < 30:
-                at = min(len(values) + 0.4, 29), float(np.clip(np.nan_to_num(values[-1], nan=9.0), 0.3, 1.2))
-                ax.text(*at, f"explodes in epoch {len(values)}", color=ORANGE, fontsize=9)
-            ax.plot(np.arange(1, len(values) + 1), values, color=colour, label=label, marker=marker, markersize=3)
-        ax.set_ylim(0.02, 3)
-        logarithmic(ax)
-        ax.set_xlim(0, 31)
-        ax.set_xlabel("epoch")
-        caption(ax, title)
-        legend(ax)
-    for row in axes:
-        row[0].set_ylabel("training loss")
+def curve():
+    figure, axes = sheet(1, 3, (13, 4.2))
+    left, middle, right = axes[0]
+    wide = np.linspace(-2, 4, 601)
+    left.plot(wide, target(wide), color=INK, linewidth=3, alpha=0.35, label="the curve")
+    for n, colour, style in ((5, COLOURS[1], "--"), (20, COLOURS[0], "-")):
+        left.plot(wide, says(bent(n), wide), style, color=colour, linewidth=1.6, label=f"{n} ReLUs, by hand")
+    left.axvspan(-2, 2, color=FAINT, alpha=0.5, zorder=0)
+    left.text(2.1, -1.3, "nobody promised\nanything here", fontsize=9)
+    left.set_xlabel("x")
+    legend(left, loc="upper left")
+    caption(left, "inside as close as you like")
+    widths = np.array([5, 10, 20, 40, 80, 160])
+    errors = [np.abs(says(bent(n), GRID) - target(GRID)).max() for n in widths]
+    middle.plot(widths, errors, "o-", color=COLOURS[0], label="by hand")
+    found = [
+        [np.abs(says(trained(seed, n)[0], GRID) - target(GRID)).max() for seed in range(3)] for n in (5, 10, 20, 40, 80)
+    ]
+    middle.plot(
+        np.repeat(widths[:5], 3), np.ravel(found), "s", color=COLOURS[1], alpha=0.7, label="trained, three seeds"
+    )
+    middle.set_xscale("log")
+    middle.set_xticks(widths, map(str, widths))
+    middle.minorticks_off()
+    logarithmic(middle)
+    middle.set_xlabel("ReLUs")
+    middle.set_ylabel("largest error")
+    legend(middle, loc="lower left")
+    caption(middle, "can be, and is found")
+    losses = sorted(trained(seed, 8)[1] for seed in range(20))
+    grid = np.linspace(-2, 2, 100)
+    by_hand = ((says(bent(8), grid) - target(grid)) ** 2).mean()
+    right.bar(range(1, 21), losses, color=[COLOURS[1] if loss > 2 * by_hand else COLOURS[0] for loss in losses])
+    right.axhline(by_hand, color=INK, linestyle="--", linewidth=1)
+    right.text(0.6, by_hand * 1.15, "8 ReLUs\nby hand", fontsize=9)
+    right.set_xticks([1, 5, 10, 15, 20])
+    right.set_xlabel("twenty starts, from the best to the worst")
+    right.set_ylabel("loss after training")
+    caption(right, "the same network, 20 seeds")
     return figure
 
 
-FIGURES = {"lesson_13_curves.png": curves}
+FIGURES = {"lesson_13_curve.png": curve}

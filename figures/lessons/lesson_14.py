@@ -1,62 +1,27 @@
-"""Lesson 14: how much of a gradient arrives many steps earlier."""
+"""Lesson 14: what crosses the boundary between two models."""
 
-import mlx.core as mx
-import numpy as np
-
-import miniframe as mf
-from miniframe.plots.canvas import clean, legend, logarithmic, sheet
-
-STEPS, HIDDEN = 60, 32
+from boxes import BLUE, ORANGE, PALE_BLUE, PALE_GREEN, PALE_ORANGE, arrow, board, box, words
 
 
-def reach(layer):
-    """The size of the gradient of the last output at every step, the nearest first."""
-    x = mx.array(np.random.default_rng(1).normal(size=(32, STEPS, 2)).astype(np.float32))
-    y = layer(x)
-    last = mx.zeros(y.shape)
-    last[:, -1] = mx.array(np.random.default_rng(2).normal(size=y[:, -1].shape).astype(np.float32))
-    dx = layer.backward(last)
-    return np.array(mx.sqrt((dx**2).sum(axis=2)).mean(axis=0)[::-1])
-
-
-def plain(factor):
-    """A plain network whose state is turned and multiplied by a factor in every step, with small inputs."""
-    mf.seed(0)
-    layer = mf.RNN(2, HIDDEN, nonlinearity="relu")
-    layer.weight_hh_l0.value = factor * mf.initializers.orthogonal((HIDDEN, HIDDEN))
-    return layer
-
-
-def opened():
-    mf.seed(0)
-    layer = mf.LSTM(2, HIDDEN)
-    bias = np.array(layer.bias_ih_l0.value)
-    bias[HIDDEN : 2 * HIDDEN] = 3
-    layer.bias_ih_l0.value = mx.array(bias)
-    return layer
-
-
-def picture():
-    mf.seed(0)
-    layers = {"RNN, tanh, as it starts": mf.RNN(2, HIDDEN)}
-    mf.seed(0)
-    layers |= {
-        "LSTM, as it starts": mf.LSTM(2, HIDDEN),
-        "RNN, ReLU, weights twice an orthogonal matrix": plain(2.0),
-        "LSTM, forget gate open": opened(),
-    }
-    figure, axes = sheet(1, 1, (7.6, 4.4))
-    ax = axes[0, 0]
-    for color, (name, layer) in zip(("#777777", "#d08a2d", "#c4452d", "#2d6cc4"), layers.items()):
-        found = reach(layer)
-        ax.plot(np.arange(STEPS), np.maximum(found / found[0], 1e-12), color=color, label=name, linewidth=2)
-    logarithmic(ax)
-    ax.set_ylim(1e-9, 1e9)
-    ax.set_xlabel("steps back from the last output")
-    ax.set_ylabel("gradient at the input, relative to the last step's")
-    clean(ax)
-    legend(ax, loc="upper left")
+def boundary():
+    figure, ax = board(9.6, 3.0)
+    box(ax, (0.9, 1.6), "x\n(200, 2)", PALE_GREEN, (1.2, 0.8))
+    box(ax, (3.2, 1.6), "first model\nLinear 2 → 8, Tanh", PALE_BLUE, (2.0, 1.5))
+    box(ax, (6.6, 1.6), "second model\nLinear, Tanh, Linear", PALE_BLUE, (2.0, 1.5))
+    box(ax, (8.8, 1.6), "loss", PALE_ORANGE, (0.9, 0.8))
+    ax.axvline(4.9, 0.08, 0.92, color="#8a949d", linestyle=":", linewidth=1.5)
+    words(ax, (4.9, 2.85), "the boundary", "#6b7580", fontsize=9)
+    for start, end in ((1.5, 2.2), (4.2, 5.6), (7.6, 8.35)):
+        arrow(ax, (start, 1.95), (end, 1.95), BLUE)
+        arrow(ax, (end, 1.25), (start, 1.25), ORANGE)
+    words(ax, (4.55, 2.2), "h", BLUE, fontsize=12)
+    words(ax, (5.25, 2.2), "(200, 8)", BLUE, fontsize=9)
+    words(ax, (4.55, 0.98), "dh", ORANGE, fontsize=12)
+    words(ax, (5.25, 0.98), "(200, 8)", ORANGE, fontsize=9)
+    words(ax, (1.85, 0.98), "dx", ORANGE, fontsize=12)
+    words(ax, (3.2, 0.5), "weights, gradients, optimizer:\nits own", "#6b7580", fontsize=9)
+    words(ax, (6.6, 0.5), "weights, gradients, optimizer:\nits own", "#6b7580", fontsize=9)
     return figure
 
 
-FIGURES = {"lesson_14_reach.png": picture}
+FIGURES = {"lesson_14_boundary.png": boundary}

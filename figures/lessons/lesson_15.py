@@ -1,59 +1,66 @@
-"""Lesson 15: where a layer looks that is to look three places back: untrained, trained, and without positions."""
+"""Lesson 15: the levels of a graph, and what it is worth to compile a chain of operations once."""
+
+import tempfile
+import time
+from pathlib import Path
 
 import mlx.core as mx
-import numpy as np
 
 import miniframe as mf
-from miniframe.plots.canvas import caption, sheet
-
-PLACES, LETTERS = 12, 6
+from miniframe.plots.canvas import COLOURS, bare, caption, legend, logarithmic, sheet
 
 
-class LooksBack(mf.Module):
-    def __init__(self, placed=True):
-        self.letters = mf.Embedding(LETTERS, 32)
-        self.places = mf.PositionEmbedding(PLACES, 32) if placed else mf.Identity()
-        self.attention = mf.MultiHeadAttention(32, num_heads=1, causal=True)
-        self.head = mf.Linear(32, LETTERS)
-
-    def forward(self, x):
-        return self.head(self.attention(self.places(self.letters(x))))
+def branches(width=64):
+    x = mf.Input((width,), name="x")
+    left = mf.ReLU()(mf.Linear(width, width)(x).named("left")).named("bend")
+    right = mf.Tanh()(mf.Linear(width, width)(x).named("right")).named("squash")
+    return mf.Graph(x, (left * right + mf.Linear(width, width)(x).named("past")).named("end"))
 
 
-def looks(model, x):
-    """The mean attention over many texts."""
-    query, key = mf.trace(model, x)["attention.attention"].inputs[:2]
-    scores = query @ key.swapaxes(2, 3) / 32**0.5
-    weights = mx.softmax(mx.where(mx.tri(PLACES, dtype=mx.bool_), scores, -mx.inf), axis=-1)
-    return np.array(weights[:, 0].mean(axis=0))
+def chain(x):
+    for _ in range(20):
+        x = x * 1.01 + 0.1
+    return x
 
 
-def trained(placed, x, y):
-    mf.seed(0)
-    model = LooksBack(placed)
-    loss, optimizer = mf.CrossEntropyLoss(ignore_index=-100), mf.Adam(model, lr=0.01)
-    history = model.fit(x, y, loss=loss, optimizer=optimizer, epochs=15, batch_size=50, seed=0, verbose=0)
-    return model, history.history["loss"][-1]
+def fastest(function, x, rounds=15):
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        mx.eval(function(x))
+        times.append(time.perf_counter() - start)
+    return 1000 * min(times)
 
 
-def picture():
-    x = np.random.default_rng(0).integers(0, LETTERS, (1000, PLACES))
-    y = np.concatenate([np.full((1000, 3), -100), x[:, :-3]], axis=1)
-    mf.seed(0)
-    shown = {"before training": looks(LooksBack(), x[:200])}
-    for placed, name in ((True, "trained"), (False, "trained without positions")):
-        model, loss = trained(placed, x, y)
-        shown[f"{name}: loss {loss:.2f}"] = looks(model, x[:200])
-    figure, axes = sheet(1, 3, (11.4, 4.2))
-    for ax, (title, weights) in zip(axes[0], shown.items()):
-        ax.imshow(weights, cmap="Blues", vmin=0, vmax=1)
-        ax.grid(False)
-        ax.set_xticks(range(0, PLACES, 2))
-        ax.set_yticks(range(0, PLACES, 2))
-        ax.set_xlabel("looks at place")
-        caption(ax, title)
-    axes[0, 0].set_ylabel("place")
+def levels():
+    from matplotlib.image import imread
+
+    figure, axes = sheet(1, 2, (13, 3.9))
+    left, right = axes[0]
+    left.get_gridspec().set_width_ratios([2, 1])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.png"
+        branches().draw(path, levels=True)
+        left.imshow(imread(path))
+    bare(left)
+    caption(left, "calls on one level wait for none of each other")
+    sizes = [10, 30, 100, 300, 1000]
+    arrays = [mx.random.normal((n, n), key=mx.random.key(0)) for n in sizes]
+    once = mx.compile(chain)
+    anew = [fastest(chain, x) for x in arrays]
+    compiled = [fastest(once, x) for x in arrays]
+    elements = [n * n for n in sizes]
+    right.plot(elements, anew, "o-", color=COLOURS[1], label="written anew in every call")
+    right.plot(elements, compiled, "s--", color=COLOURS[0], label="compiled once")
+    right.set_xscale("log")
+    logarithmic(right)
+    right.set_xticks([1e2, 1e4, 1e6], ["100", "10 thousand", "1 million"])
+    right.minorticks_off()
+    right.set_xlabel("numbers in the array")
+    right.set_ylabel("milliseconds, the best of 15")
+    legend(right)
+    caption(right, "20 multiplications and additions in a row")
     return figure
 
 
-FIGURES = {"lesson_15_looks.png": picture}
+FIGURES = {"lesson_15_levels.png": levels}

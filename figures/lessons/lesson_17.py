@@ -1,70 +1,62 @@
-"""Lesson 17: what two losses tell a neuron that is wrong, three spirals, and who is taken for whom."""
+"""Lesson 17: how much of a gradient arrives many steps earlier."""
 
 import mlx.core as mx
 import numpy as np
 
 import miniframe as mf
-from miniframe.plots.canvas import COLOURS, INK, caption, legend, sheet
+from miniframe.plots.canvas import COLOURS, clean, legend, logarithmic, sheet
 
-MARKERS = "os^"
-
-
-def spirals(seed):
-    return mf.datasets.spirals(600, arms=3, turns=0.6, noise=0.1, seed=seed)
+STEPS, HIDDEN = 60, 32
 
 
-def trained():
-    x, labels = spirals(0)
+def reach(layer):
+    """The size of the gradient of the last output at every step, the nearest first."""
+    x = mx.array(np.random.default_rng(1).normal(size=(32, STEPS, 2)).astype(np.float32))
+    y = layer(x)
+    last = mx.zeros(y.shape)
+    last[:, -1] = mx.array(np.random.default_rng(2).normal(size=y[:, -1].shape).astype(np.float32))
+    dx = layer.backward(last)
+    return np.array(mx.sqrt((dx**2).sum(axis=2)).mean(axis=0)[::-1])
+
+
+def plain(factor):
+    """A plain network whose state is turned and multiplied by a factor in every step, with small inputs."""
     mf.seed(0)
-    model = mf.Sequential(mf.Linear(2, 24), mf.Tanh(), mf.Linear(24, 24), mf.Tanh(), mf.Linear(24, 3))
-    adam = mf.Adam(model, lr=0.01)
-    model.fit(
-        x, labels, loss="cross_entropy", optimizer=adam, epochs=30, batch_size=50, seed=0, compile=False, verbose=0
-    )
-    return model
+    layer = mf.RNN(2, HIDDEN, nonlinearity="relu")
+    layer.weight_hh_l0.value = factor * mf.initializers.orthogonal((HIDDEN, HIDDEN))
+    return layer
 
 
-def classes():
-    from matplotlib.colors import to_rgb
+def opened():
+    mf.seed(0)
+    layer = mf.LSTM(2, HIDDEN)
+    bias = np.array(layer.bias_ih_l0.value)
+    bias[HIDDEN : 2 * HIDDEN] = 3
+    layer.bias_ih_l0.value = mx.array(bias)
+    return layer
 
-    figure, axes = sheet(1, 3, (12.6, 4.2))
-    z = np.linspace(-10, 6, 200)
-    y = 1 / (1 + np.exp(-z))
-    left, middle, right = axes[0]
-    left.plot(z, 2 * (y - 1) * y * (1 - y), color=COLOURS[1], linewidth=2, label="squared error: 2(y − 1) y (1 − y)")
-    left.plot(z, y - 1, color=COLOURS[0], linewidth=2, linestyle="--", label="cross-entropy: y − 1")
-    left.annotate("sure, wrong, deaf", (-8, -0.02), (-9, -0.3), arrowprops={"arrowstyle": "->", "color": INK})
-    left.set_xlabel("score z of a neuron that should say 1")
-    left.set_ylabel("gradient by z")
-    caption(left, "how loudly is it told?")
-    legend(left, loc="center left", bbox_to_anchor=(0.0, 0.42))
-    model = trained()
-    test, truth = spirals(1)
-    across = np.linspace(-1.3, 1.3, 200, dtype=np.float32)
-    grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
-    p = np.array(mf.functional.softmax(model.predict(mx.array(grid)))).reshape(200, 200, 3)
-    tints = np.array([to_rgb(colour) for colour in COLOURS[:3]])
-    middle.imshow(1 - (1 - p @ tints) * 0.45, origin="lower", extent=(-1.3, 1.3, -1.3, 1.3))
-    points = np.array(test)
-    for k, marker in enumerate(MARKERS):
-        chosen = points[np.array(truth) == k]
-        middle.scatter(*chosen.T, s=9, marker=marker, color=COLOURS[k], edgecolors="white", linewidths=0.3)
-    middle.grid(False)
-    caption(middle, "probabilities as colours, fresh points")
-    said = np.array(model.predict(test).argmax(axis=1))
-    counts = np.zeros((3, 3), dtype=int)
-    np.add.at(counts, (np.array(truth), said), 1)
-    right.imshow(counts, cmap="Blues", vmax=260)
-    for i in range(3):
-        for j in range(3):
-            right.text(j, i, counts[i, j], ha="center", va="center", color="white" if counts[i, j] > 130 else INK)
-    right.set_xticks(range(3))
-    right.set_yticks(range(3))
-    right.set_xlabel("was called")
-    right.set_ylabel("true class")
-    right.grid(False)
-    caption(right, f"{(said == np.array(truth)).mean():.0%} right; which are not?")
+
+def picture():
+    mf.seed(0)
+    layers = {"RNN, tanh, as it starts": mf.RNN(2, HIDDEN)}
+    mf.seed(0)
+    layers |= {
+        "LSTM, as it starts": mf.LSTM(2, HIDDEN),
+        "RNN, ReLU, weights twice an orthogonal matrix": plain(2.0),
+        "LSTM, forget gate open": opened(),
+    }
+    figure, axes = sheet(1, 1, (7.6, 4.4))
+    ax = axes[0, 0]
+    for colour, marker, (name, layer) in zip((*COLOURS[1:3], COLOURS[4], COLOURS[0]), "s^vo", layers.items()):
+        found = reach(layer)
+        ax.plot(np.arange(STEPS), found / found[0], color=colour, marker=marker, markevery=5, label=name, linewidth=2)
+    ax.set_ylim(1e-18, 1e18)  # all of it, and room for the names
+    logarithmic(ax)
+    ax.set_xlabel("steps back from the last output")
+    ax.set_ylabel("gradient at the input, relative to the last step's")
+    clean(ax)
+    legend(ax, loc="upper left")
     return figure
 
 
-FIGURES = {"lesson_17_classes.png": classes}
+FIGURES = {"lesson_17_reach.png": picture}

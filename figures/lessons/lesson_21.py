@@ -1,84 +1,26 @@
-"""Lesson 21: networks built by hand, how the error falls with the width, and starts that do not find it."""
+"""Lesson 21: data parallel training in one picture."""
 
-import mlx.core as mx
-import numpy as np
-
-import miniframe as mf
-from miniframe.plots.canvas import COLOURS, FAINT, INK, caption, legend, logarithmic, sheet
-
-GRID = np.linspace(-2, 2, 1001)
+from boxes import BLUE, ORANGE, PALE_BLUE, PALE_GREEN, PALE_ORANGE, arrow, board, box, words
 
 
-def target(x):
-    return np.sin(3 * x) + 0.5 * x
-
-
-def bent(n):
-    knots = np.linspace(-2, 2, n + 1)
-    slopes = np.diff(target(knots)) / np.diff(knots)
-    model = mf.Sequential(mf.Linear(1, n), mf.ReLU(), mf.Linear(n, 1))
-    model[0].weight.value = mx.ones((n, 1))
-    model[0].bias.value = mx.array(-knots[:-1].astype(np.float32))
-    model[2].weight.value = mx.array(np.diff(slopes, prepend=0)[None].astype(np.float32))
-    model[2].bias.value = mx.array(target(knots[:1]).astype(np.float32))
-    return model
-
-
-def says(model, x):
-    return np.array(model.predict(mx.array(x[:, None].astype(np.float32))))[:, 0]
-
-
-def trained(seed, width):
-    x = np.linspace(-2, 2, 100)[:, None].astype(np.float32)
-    mf.seed(seed)
-    model = mf.Sequential(mf.Linear(1, width), mf.ReLU(), mf.Linear(width, 1))
-    adam = mf.Adam(model, lr=0.02)
-    history = model.fit(
-        mx.array(x), mx.array(target(x)), loss="mse", optimizer=adam, epochs=600, batch_size=100, seed=seed, verbose=0
-    )
-    return model, history.history["loss"][-1]
-
-
-def curve():
-    figure, axes = sheet(1, 3, (13, 4.2))
-    left, middle, right = axes[0]
-    wide = np.linspace(-2, 4, 601)
-    left.plot(wide, target(wide), color=INK, linewidth=3, alpha=0.35, label="the curve")
-    for n, colour, style in ((5, COLOURS[1], "--"), (20, COLOURS[0], "-")):
-        left.plot(wide, says(bent(n), wide), style, color=colour, linewidth=1.6, label=f"{n} ReLUs, by hand")
-    left.axvspan(-2, 2, color=FAINT, alpha=0.5, zorder=0)
-    left.text(2.1, -1.3, "nobody promised\nanything here", fontsize=9)
-    left.set_xlabel("x")
-    legend(left, loc="upper left")
-    caption(left, "inside as close as you like")
-    widths = np.array([5, 10, 20, 40, 80, 160])
-    errors = [np.abs(says(bent(n), GRID) - target(GRID)).max() for n in widths]
-    middle.plot(widths, errors, "o-", color=COLOURS[0], label="by hand")
-    found = [
-        [np.abs(says(trained(seed, n)[0], GRID) - target(GRID)).max() for seed in range(3)] for n in (5, 10, 20, 40, 80)
-    ]
-    middle.plot(
-        np.repeat(widths[:5], 3), np.ravel(found), "s", color=COLOURS[1], alpha=0.7, label="trained, three seeds"
-    )
-    middle.set_xscale("log")
-    middle.set_xticks(widths, map(str, widths))
-    middle.minorticks_off()
-    logarithmic(middle)
-    middle.set_xlabel("ReLUs")
-    middle.set_ylabel("largest error")
-    legend(middle, loc="lower left")
-    caption(middle, "can be, and is found")
-    losses = sorted(trained(seed, 8)[1] for seed in range(20))
-    grid = np.linspace(-2, 2, 100)
-    by_hand = ((says(bent(8), grid) - target(grid)) ** 2).mean()
-    right.bar(range(1, 21), losses, color=[COLOURS[1] if loss > 2 * by_hand else COLOURS[0] for loss in losses])
-    right.axhline(by_hand, color=INK, linestyle="--", linewidth=1)
-    right.text(1, by_hand * 1.15, "8 ReLUs by hand", fontsize=9)
-    right.set_xticks([1, 5, 10, 15, 20])
-    right.set_xlabel("twenty starts, from the best to the worst")
-    right.set_ylabel("loss after training")
-    caption(right, "the same network, 20 seeds")
+def parallel():
+    """Two machines with the same weights: one gradient travels each way, and there is no master."""
+    figure, ax = board(11.6, 3.9)
+    box(ax, (0.95, 2.0), "batch\n100 samples", PALE_GREEN, (1.4, 0.9))
+    for height, share, name, index in ((3.0, 60, "machine 0", "₀"), (1.0, 40, "machine 1", "₁")):
+        words(ax, (6.9, height + (0.68 if height > 2 else -0.68)), f"{name}, weights w", "#6b7580", fontsize=9)
+        arrow(ax, (1.65, 2.0 + (height - 2) * 0.3), (2.55, height), BLUE)
+        box(ax, (3.7, height), f"forward, backward\non {share} samples: g{index}", PALE_BLUE, (2.2, 0.9))
+        arrow(ax, (4.8, height), (5.75, height), ORANGE)
+        box(ax, (6.9, height), "g = 0.6 g₀ + 0.4 g₁", PALE_ORANGE, (2.2, 0.9))
+        arrow(ax, (8.0, height), (8.95, height))
+        box(ax, (10.1, height), "w ← step(w, g)\nthe same on both", PALE_BLUE, (2.2, 0.9))
+    arrow(ax, (5.15, 2.95), (5.95, 1.5), ORANGE)
+    arrow(ax, (5.15, 1.05), (5.95, 2.5), ORANGE)
+    words(ax, (5.0, 2.3), "g₀", ORANGE, fontsize=12)
+    words(ax, (5.0, 1.7), "g₁", ORANGE, fontsize=12)
+    words(ax, (7.3, 2.0), "one message each way", ORANGE, fontsize=9)
     return figure
 
 
-FIGURES = {"lesson_21_curve.png": curve}
+FIGURES = {"lesson_21_parallel.png": parallel}

@@ -1,66 +1,108 @@
-"""Lesson 22: the levels of a graph, and what it is worth to compile a chain of operations once."""
+"""Lesson 22: the loss with the right backward and with a wrong one, on the disk; same weights, same batches."""
 
-import tempfile
-import time
-from pathlib import Path
+import warnings
 
 import mlx.core as mx
+import numpy as np
+from boxes import BLUE, ORANGE
 
 import miniframe as mf
-from miniframe.plots.canvas import COLOURS, bare, caption, legend, logarithmic, sheet
+from miniframe.plots.canvas import caption, legend, logarithmic, sheet
+
+X, LABELS = mf.datasets.disk(500, seed=0)
+X, Y = (X - 0.5) * 12**0.5, mf.one_hot(LABELS, 2)
 
 
-def branches(width=64):
-    x = mf.Input((width,), name="x")
-    left = mf.ReLU()(mf.Linear(width, width)(x).named("left")).named("bend")
-    right = mf.Tanh()(mf.Linear(width, width)(x).named("right")).named("squash")
-    return mf.Graph(x, (left * right + mf.Linear(width, width)(x).named("past")).named("end"))
+class TooLarge(mf.MSELoss):
+    def derivative(self, prediction, target):
+        return 2 * (prediction - target) * prediction.size
 
 
-def chain(x):
-    for _ in range(20):
-        x = x * 1.01 + 0.1
-    return x
+class Transposed(mf.Linear):
+    def backward(self, grad_output):
+        x = self.saved
+        self.weight.accumulate(x.T @ grad_output)
+        self.bias.accumulate(grad_output.sum(axis=0))
+        return grad_output @ self.weight.value
 
 
-def fastest(function, x, rounds=15):
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        mx.eval(function(x))
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
+class Maskless(mf.Dropout):
+    def backward(self, grad_output):
+        return grad_output
 
 
-def levels():
-    from matplotlib.image import imread
+class Confused(mf.Tanh):
+    def forward(self, x):
+        self.saved = x
+        return mx.tanh(x)
 
-    figure, axes = sheet(1, 2, (13, 3.9))
-    left, right = axes[0]
-    left.get_gridspec().set_width_ratios([2, 1])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.png"
-        branches().draw(path, levels=True)
-        left.imshow(imread(path))
-    bare(left)
-    caption(left, "calls on one level wait for none of each other")
-    sizes = [10, 30, 100, 300, 1000]
-    arrays = [mx.random.normal((n, n), key=mx.random.key(0)) for n in sizes]
-    once = mx.compile(chain)
-    anew = [fastest(chain, x) for x in arrays]
-    compiled = [fastest(once, x) for x in arrays]
-    elements = [n * n for n in sizes]
-    right.plot(elements, anew, "o-", color=COLOURS[1], label="written anew in every call")
-    right.plot(elements, compiled, "s--", color=COLOURS[0], label="compiled once")
-    right.set_xscale("log")
-    logarithmic(right)
-    right.set_xticks([1e2, 1e4, 1e6], ["100", "10 thousand", "1 million"])
-    right.minorticks_off()
-    right.set_xlabel("numbers in the array")
-    right.set_ylabel("milliseconds, the best of 15")
-    legend(right)
-    caption(right, "20 multiplications and additions in a row")
+
+class StuckAdam(mf.Adam):
+    """Adam whose bias correction always believes that this is the first step."""
+
+    def update(self, grad, value, lr, *state):
+        first, second = state[:2]
+        first = 0.9 * first + 0.1 * grad
+        second = 0.999 * second + 0.001 * grad * grad
+        step = (first / (1 - 0.9)) / (mx.sqrt(second / (1 - 0.999)) + 1e-8)
+        return value - lr * step, first, second, *state[2:]
+
+
+def sgd(lr=0.1):
+    return lambda model: mf.SGD(model, lr=lr)
+
+
+def curve(tanh=mf.Tanh, middle=mf.Linear, extra=None, loss=mf.MSELoss, optimizer=None, forget=True, epochs=30):
+    """The loss of every epoch; it stops where the numbers explode."""
+    mf.seed(0)
+    layers = [mf.Linear(2, 16), tanh(), middle(16, 16), tanh(), mf.Linear(16, 2)]
+    model = mf.Sequential(*layers[:4], *([extra(0.5)] if extra else []), layers[4])
+    loss, optimizer = loss(model), (optimizer or sgd())(model)
+    means = []
+    for epoch in range(epochs):
+        total = 0.0
+        for xb, yb in mf.batches(X, Y, batch_size=50, shuffle=True, seed=epoch):
+            if forget:
+                model.zero_grad()
+            total += loss(model(xb), yb).item()
+            loss.backward()
+            optimizer.step()
+        means.append(min(total / 10, 1e6))
+        if not means[-1] < 100:
+            break
+    return means
+
+
+def curves():
+    warnings.simplefilter("ignore", mf.GuardrailWarning)
+    exhibits = {
+        "1. missing 1/n": ({}, {"loss": TooLarge}),
+        "2. transposed weight": ({}, {"middle": Transposed}),
+        "4. Dropout without its mask": ({"extra": mf.Dropout}, {"extra": Maskless}),
+        "6. input taken for output": ({"optimizer": sgd(0.3)}, {"optimizer": sgd(0.3), "tanh": Confused}),
+        "8. gradients pile up": ({}, {"forget": False}),
+        "9. Adam without the step": (
+            {"optimizer": lambda m: mf.Adam(m, lr=0.02)},
+            {"optimizer": lambda m: StuckAdam(m, lr=0.02)},
+        ),
+    }
+    figure, axes = sheet(2, 3, (12, 6.6))
+    for ax, (title, (right, wrong)) in zip(axes.flat, exhibits.items()):
+        for options, label, colour, marker in ((right, "right", BLUE, "o"), (wrong, "wrong", ORANGE, "s")):
+            values = curve(**options)
+            if len(values) < 30:
+                at = min(len(values) + 0.4, 29), float(np.clip(np.nan_to_num(values[-1], nan=9.0), 0.3, 1.2))
+                ax.text(*at, f"explodes in epoch {len(values)}", color=ORANGE, fontsize=9)
+            ax.plot(np.arange(1, len(values) + 1), values, color=colour, label=label, marker=marker, markersize=3)
+        ax.set_ylim(0.02, 3)
+        logarithmic(ax)
+        ax.set_xlim(0, 31)
+        ax.set_xlabel("epoch")
+        caption(ax, title)
+        legend(ax)
+    for row in axes:
+        row[0].set_ylabel("training loss")
     return figure
 
 
-FIGURES = {"lesson_22_levels.png": levels}
+FIGURES = {"lesson_22_curves.png": curves}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import basics as basics
 from . import engine as engine
+from . import epochs as epochs
 from . import images as images
 from . import layers as layers
 from . import learning as learning

@@ -68,10 +68,9 @@ def _list(options: argparse.Namespace) -> None:
     for number, exercise in CATALOGUE.items():
         begun = "" if states[number] == "open" else f" ({states[number]})"
         print(f"{number:<5} {exercise.title}{begun}")
-    solved = [number for number, state in states.items() if state == "solved"]
-    print(
-        f"\n{len(solved)} of {len(CATALOGUE)} solved: {progress.points(solved)} of {progress.points(CATALOGUE)} points."
-    )
+    counts = ", ".join(f"{list(states.values()).count(state)} {state}" for state in ("solved", "started", "open"))
+    earned = progress.points(number for number, state in states.items() if state == "solved")
+    print(f"\n{counts}: {earned} of {progress.points(CATALOGUE)} points.")
     print(f"{shell.miniframe()} exercises start 4.2 writes exercise_4_2.py; {shell.miniframe()} check 4.2 looks at it.")
 
 

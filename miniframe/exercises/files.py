@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..backend import shell
-from .catalogue import get
+from .catalogue import CATALOGUE, get
 from .exercise import Verdict
 from .sandbox import MEMORY, SECONDS, judge_files
 
@@ -17,6 +18,17 @@ def path_of(number: str, folder: str | Path = ".") -> Path:
     'exercise_4_2.py'
     """
     return Path(folder) / f"exercise_{number.replace('.', '_')}.py"
+
+
+def belongs_to(number: str, path: Path) -> str:
+    """The exercise whose stub the file began as, going by the title in its first line; else the one it is named after.
+
+    Exercises are numbered with their lessons, so a file that was begun under an older number says so.
+    """
+    with path.open(encoding="utf-8", errors="replace") as file:
+        title = re.match(r'"""Exercise \d+\.\d+\. (.+)\.$', file.readline())
+    same = [other for other in CATALOGUE if title and CATALOGUE[other].title == title[1]]
+    return same[0] if same else number
 
 
 def start(number: str, folder: str | Path = ".", reset: bool = False) -> Path:
@@ -65,6 +77,12 @@ def verdicts(
         seed: of the data that the answers are tried on; 0 gives everybody the same.
     """
     present = [(number, path_of(number, folder)) for number in numbers if path_of(number, folder).is_file()]
-    judged = {verdict.number: verdict for verdict in judge_files(present, seconds, memory, seed)}
+    judged = {}
+    for number, path in present:
+        if (other := belongs_to(number, path)) != number:
+            hint = f"{path.name} answers what is exercise {other} now: rename it to {path_of(other).name}."
+            judged[number] = Verdict(number, "not run", hint)
+    present = [answer for answer in present if answer[0] not in judged]
+    judged |= {verdict.number: verdict for verdict in judge_files(present, seconds, memory, seed)}
     missing = f"There is no file; write it with: {shell.miniframe()} exercises start "
     return [judged.get(number, Verdict(number, "missing", missing + number)) for number in numbers]

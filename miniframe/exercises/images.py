@@ -1,4 +1,4 @@
-"""Lesson 6: convolution and pooling."""
+"""Lesson 9: convolution and pooling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .layers import BACKWARD, HEAD
 
 
 @exercise(
-    "6.1",
+    "9.1",
     "The size of a convolution's output",
     '''
 How many places does a window of ``kernel`` pixels have on a line of ``size`` pixels, with ``padding`` zeros on each
@@ -51,7 +51,7 @@ NARROW = "What is left at the end is too narrow for a window, and does not count
 
 
 @exercise(
-    "6.2",
+    "9.2",
     "Write this backward: Conv2d",
     "\n    y[n, i, j, o] = b[o] + Σ x[n, i + u, j + v, c] w[o, u, v, c]    over u, v, c\n\n"
     "x: (N, H, W, C), weight: (O, K, K, C), bias: (O,), stride 1, no padding. The forward below loops over the "
@@ -125,7 +125,7 @@ EXCHANGED = "The two axes of the window are exchanged: u runs over rows and v ov
 
 
 @exercise(
-    "6.3",
+    "9.3",
     "Write this backward: MaxPool2d",
     "\n    y = the largest of each 2x2 window, windows side by side\n\nx: (N, H, W, C) with even H and W.\n"
     + HEAD

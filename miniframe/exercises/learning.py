@@ -1,4 +1,4 @@
-"""Lessons 17 to 22: counting mistakes, stopping in time, starting right, naming diseases, bending lines, levels."""
+"""Lessons 6 to 8, 12, 13 and 15: counting mistakes, stopping in time, starting right, diseases, lines, levels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .judge import generator, same
 
 
 @exercise(
-    "17.1",
+    "6.3",
     "A confusion matrix",
     '''
 Count how often true class i was called j: entry [i, j] of a (classes, classes) array. ``truth`` and ``said`` are
@@ -50,7 +50,7 @@ def confusion(names: Namespace) -> None:
 
 
 @exercise(
-    "18.1",
+    "7.1",
     "Early stopping",
     '''
 Training stops after ``patience`` epochs in a row without a loss lower than the lowest so far, and keeps the weights of
@@ -103,7 +103,7 @@ def _best(losses: list[float], patience: int) -> int:
 
 
 @exercise(
-    "19.1",
+    "8.1",
     "How large should initial weights be?",
     '''
 The standard deviation of the weights with which a layer of ``fan_in`` inputs, followed by this activation, keeps the
@@ -140,7 +140,7 @@ DISEASES = ("rate too high", "rate too low", "dead units", "saturated", "vanishi
 
 
 @exercise(
-    "20.1",
+    "12.1",
     "The doctor",
     '''
 ``reading`` is a dict of what the recorder read:
@@ -187,7 +187,7 @@ def diagnose(names: Namespace) -> None:
 
 
 @exercise(
-    "21.1",
+    "13.1",
     "Any function, by hand",
     '''
 A network of ReLUs on a line:  f(x) = c + Σ_j a[j] · max(0, x - k[j])
@@ -231,7 +231,7 @@ def bend(names: Namespace) -> None:
 
 
 @exercise(
-    "22.1",
+    "15.1",
     "What can run side by side?",
     '''
 ``inputs[name]`` lists the names of what each call of a graph is computed from. Names that are no key are given: they

@@ -1,4 +1,4 @@
-"""Lessons 4 and 5: the gradients at which every backward pass begins."""
+"""Lessons 4 and 6: the gradients at which every backward pass begins."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def mse(names: Namespace) -> None:
 
 
 @exercise(
-    "5.1",
+    "6.1",
     "Write this backward: softmax and cross-entropy in one",
     '''
     p = softmax(z),    L = -Σ log p[i, label of i] / N,    N: the number of samples
@@ -117,7 +117,7 @@ def cross_entropy_gradient(names: Namespace) -> None:
 
 
 @exercise(
-    "5.2",
+    "6.2",
     "Write this backward: Softmax",
     "\n    y = exp(x) / Σ exp(x) along the last axis\n\nForward has saved y. Every output depends on every input of "
     "its row.\n"

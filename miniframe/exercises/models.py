@@ -1,4 +1,4 @@
-"""Lessons 7, 8, 10 and 13: models, Jacobians, normalization, embeddings."""
+"""Lessons 10, 14, 16, 17 and 22: models, Jacobians, normalization, embeddings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .layers import BACKWARD, HEAD
 
 
 @exercise(
-    "7.1",
+    "10.1",
     "Saliency: which inputs move the score?",
     '''
 The gradient of the model's score of class k with respect to its input, for each sample: use model.backward with the
@@ -58,7 +58,7 @@ def _judge_saliency(a: Array, model: Sequential, x: mx.array, k: int) -> None:
 
 
 @exercise(
-    "8.1",
+    "14.1",
     "Write this backward: a residual connection",
     "\n    y = x + inner(x)\n\nThe inner module has a backward of its own; use it.\n"
     + HEAD
@@ -90,7 +90,7 @@ def residual(names: Namespace) -> None:
 
 
 @exercise(
-    "8.2",
+    "14.2",
     "The Jacobian of softmax",
     '''
 For one vector y = softmax(x) of length C, return the (C, C) array of all dy_i / dx_j, computed from y alone.
@@ -138,7 +138,7 @@ def _judge_jacobian(a: Array, numeric: Array, y: Array) -> None:
 
 
 @exercise(
-    "10.1",
+    "16.1",
     "The columns of the first Linear after Flatten",
     '''
 PyTorch flattens an image as (C, H, W), miniframe as (H, W, C). Permute the columns of a weight (out, C*H*W) from
@@ -193,7 +193,7 @@ def _forgotten(x: Array, axis: int) -> list[tuple]:
 
 
 @exercise(
-    "10.2",
+    "16.2",
     "Write this backward: BatchNorm",
     "\n    z = (x - mean) / √(variance + eps) for each column, over the batch\n\nx: (N, D), as in training. Forward "
     "saves z and the deviation. Mean and variance depend on x!\n"
@@ -219,7 +219,7 @@ def batchnorm(names: Namespace) -> None:
 
 
 @exercise(
-    "10.3",
+    "17.2",
     "Write this backward: Embedding",
     "\n    y[n] = weight[ids[n]]\n\nids: (N,) integers; the same id may occur several times. The gradient of ids "
     "does not exist: return None.\nHint at MLX: array.at[index].add(values) returns a new array.\n"
@@ -260,7 +260,7 @@ def embedding(names: Namespace) -> None:
 
 
 @exercise(
-    "13.1",
+    "22.1",
     "Write this backward: LayerNorm",
     "\n    z = (x - mean) / √(variance + eps) for each row, over its features\n\nx: (N, D). Forward saves z and the "
     "deviation. Mean and variance depend on x!\n"

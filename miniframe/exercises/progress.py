@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .catalogue import CATALOGUE
 from .exercise import Verdict
-from .files import path_of
+from .files import belongs_to, path_of
 
 FILE = ".miniframe_exercises.json"
 
@@ -32,9 +32,10 @@ def forget(number: str, folder: str | Path = ".") -> None:
 
 def state(number: str, folder: str | Path = ".") -> str:
     """ "solved" if the last check said so, "started" where there is a file, else "open"."""
-    if not path_of(number, folder).exists():
+    path = path_of(number, folder)
+    if not path.exists():
         return "open"
-    return "solved" if _read(folder).get(number) == "right" else "started"
+    return "solved" if belongs_to(number, path) == number and _read(folder).get(number) == "right" else "started"
 
 
 def points(numbers: Iterable[str]) -> int:

@@ -1,4 +1,4 @@
-"""Lessons 14 to 16: a gradient back through time, through attention, and through a draw."""
+"""Lessons 17 to 19: a gradient back through time, through attention, and through a draw."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _several(result: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 @exercise(
-    "14.1",
+    "17.1",
     "Backpropagation through time",
     '''
 A recurrent network of one number, from h = 0:
@@ -84,7 +84,7 @@ def _through_time(
 
 
 @exercise(
-    "15.1",
+    "18.1",
     "Write this backward: attention",
     '''
 One head, one text; query, key and value are (T, D), grad_output is (T, D):
@@ -149,7 +149,7 @@ def _attention(
 
 
 @exercise(
-    "16.1",
+    "19.1",
     "Write this backward: a draw",
     '''
 A draw from a normal distribution, written so that a gradient can pass:

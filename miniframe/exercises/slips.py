@@ -47,13 +47,17 @@ def place(error: BaseException, path: Path) -> str:
 
 
 def refuse(tree: ast.AST, forbidden: tuple[str, ...]) -> None:
-    """Raise Wrong if the code uses a forbidden name: as a name, an attribute, an import, or a text given to getattr."""
+    """Raise Wrong if the code uses a forbidden name: as a name, an attribute, an import, or a text given to getattr.
+
+    A variable of one's own may be called ``std``.
+    """
+    own = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Attribute):
             names = [node.attr, f"{getattr(node.value, 'id', '')}.{node.attr}"]
         elif isinstance(node, ast.Name):
-            names = [node.id]
+            names = [] if node.id in own else [node.id]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [node.value]
         elif isinstance(node, (ast.Import, ast.ImportFrom)):

@@ -1,4 +1,4 @@
-"""Lessons 9, 11 and 12: optimizers, numbers that overflow, many machines."""
+"""Lessons 11, 20 and 21: optimizers, numbers that overflow, many machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .judge import found, normal, same
 
 
 @exercise(
-    "9.1",
+    "11.1",
     "A step with momentum",
     '''
     v ← momentum · v + g,    w ← w - lr · v
@@ -54,7 +54,7 @@ def momentum_step(names: Namespace) -> None:
 
 
 @exercise(
-    "9.2",
+    "11.2",
     "A step of Adam",
     '''
     m ← β1 m + (1 - β1) g,    v ← β2 v + (1 - β2) g²
@@ -130,7 +130,7 @@ def _adam_steps(step: Any, gradients: tuple[float, ...]) -> list[float]:
 
 
 @exercise(
-    "9.3",
+    "11.3",
     "A cosine schedule",
     '''
 The learning rate of step 0, 1, ..., steps: it starts at lr, ends at 0, and follows half a cosine in between.
@@ -169,7 +169,7 @@ def cosine(names: Namespace) -> None:
 
 
 @exercise(
-    "11.1",
+    "20.1",
     "log Σ exp without overflow",
     '''
     y = log Σ exp(x)
@@ -221,7 +221,7 @@ def log_sum_exp(names: Namespace) -> None:
 
 
 @exercise(
-    "12.1",
+    "21.1",
     "One gradient from several workers",
     '''
 Each worker has computed the gradient of the *mean* loss over its own samples. Return the gradient of the mean loss over

@@ -1,7 +1,7 @@
 """Mistakes on purpose: the exhibits of the museum of wrong backwards, to be plugged in for a layer of a running model.
 
 Each is a subclass of what it stands in for and gets one thing wrong, so it takes over a layer with its weights:
-``model[2].__class__ = mf.lab.mistakes.Transposed``. Lesson 13 is the guide.
+``model[2].__class__ = mf.lab.mistakes.Transposed``. Lesson 22 is the guide.
 """
 
 from __future__ import annotations

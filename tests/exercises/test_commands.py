@@ -9,7 +9,7 @@ from miniframe.cli import main
 from miniframe.exercises.progress import FILE
 
 COUNT, POINTS = len(exercises.CATALOGUE), sum(e.points for e in exercises.CATALOGUE.values())
-RIGHT = {number: filled(number, ANSWERS[number].right) for number in ("4.2", "4.3", "6.2")}
+RIGHT = {number: filled(number, ANSWERS[number].right) for number in ("4.2", "4.3", "9.2")}
 ENDS = "import os\nprint('bye', flush=True)\nos._exit(0)\n"
 
 
@@ -28,7 +28,7 @@ def test_the_command_line_lists_starts_and_checks(tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().out == "4.2 printed:\n  hello\n4.2 is right.\n"
     assert main(["exercises"]) == 0
     out = capsys.readouterr().out
-    assert "ReLU (solved)" in out and f"1 of {COUNT} solved: 1 of {POINTS} points." in out
+    assert "ReLU (solved)" in out and f"1 solved, 0 started, {COUNT - 1} open: 1 of {POINTS} points." in out
 
 
 def test_a_reset_keeps_the_old_files_and_begins_anew(tmp_path, monkeypatch, capsys):
@@ -71,12 +71,12 @@ def test_all_are_checked_as_json_with_points(tmp_path, monkeypatch, capsys):
     found = json.loads(capsys.readouterr().out)
     rows = {row["number"]: row for row in found["exercises"]}
     assert list(rows) == list(exercises.CATALOGUE) and (found["points"], found["of"]) == (5, POINTS)
-    assert [rows[n]["status"] for n in ("4.1", "4.2", "4.3", "6.2")] == ["missing", "right", "not run", "right"]
-    assert (rows["6.2"]["points"], rows["6.2"]["of"], rows["4.3"]["points"]) == (4, 4, 0)
+    assert [rows[n]["status"] for n in ("4.1", "4.2", "4.3", "9.2")] == ["missing", "right", "not run", "right"]
+    assert (rows["9.2"]["points"], rows["9.2"]["of"], rows["4.3"]["points"]) == (4, 4, 0)
     results = json.loads((tmp_path / "results.json").read_text())
     tests = {test["number"]: test for test in results["tests"]}
     assert results["score"] == 5.0 and len(tests) == COUNT
-    assert (tests["6.2"]["score"], tests["6.2"]["max_score"], tests["6.2"]["status"]) == (4.0, 4.0, "passed")
+    assert (tests["9.2"]["score"], tests["9.2"]["max_score"], tests["9.2"]["status"]) == (4.0, 4.0, "passed")
     assert tests["4.3"]["status"] == "failed" and "ended Python" in tests["4.3"]["output"]
     assert main(["check", "--all"]) == 2
     assert capsys.readouterr().out.endswith(f"2 of {COUNT} right: 5 of {POINTS} points.\n")

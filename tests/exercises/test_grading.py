@@ -8,7 +8,7 @@ from exercise_answers import ANSWERS, filled, written
 from miniframe.cli import main
 from miniframe.exercises import grading
 
-RIGHT = {number: filled(number, ANSWERS[number].right) for number in ("1.2", "4.2", "6.2")}
+RIGHT = {number: filled(number, ANSWERS[number].right) for number in ("1.2", "4.2", "9.2")}
 BY_HEART = """def accuracy(scores, labels):
     return {(11, 4): 10 / 11, (5, 3): 3 / 5, (8, 6): 7 / 8, (1, 2): 1, (9, 3): 7 / 9}[scores.shape]
 """
@@ -22,7 +22,7 @@ def folder(tmp_path):
         written(number, tmp_path / "class" / "ada", text)
     written("1.2", tmp_path / "class" / "bo", "import os\nos.kill(os.getpid(), 9)\n")
     written("4.2", tmp_path / "class" / "bo", RIGHT["4.2"])
-    written("6.2", tmp_path / "class" / "bo", "while True:\n    pass\n")
+    written("9.2", tmp_path / "class" / "bo", "while True:\n    pass\n")
     return tmp_path / "class"
 
 
@@ -36,7 +36,7 @@ def test_a_class_becomes_a_table(folder, tmp_path, capsys):
         "--only",
         "1.2",
         "4.2",
-        "6.2",
+        "9.2",
         "--seed",
         "5",
         "--seconds",
@@ -46,13 +46,13 @@ def test_a_class_becomes_a_table(folder, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[:3] == ["=cy: 0 of 6 points", "ada: 6 of 6 points", "bo: 1 of 6 points"]
     rows = list(csv.DictReader(table.open()))
     assert [row["student"] for row in rows] == ["'=cy", "ada", "bo"]
-    assert [(row["1.2"], row["4.2"], row["6.2"], row["points"], row["of"]) for row in rows] == [
+    assert [(row["1.2"], row["4.2"], row["9.2"], row["points"], row["of"]) for row in rows] == [
         ("0", "0", "0", "0", "6"),
         ("1", "1", "4", "6", "6"),
         ("0", "1", "0", "1", "6"),
     ]
     assert "1.2 not run: Python crashed (SIGKILL)" in rows[2]["remarks"]
-    assert "6.2 not run: It took longer than 2 seconds" in rows[2]["remarks"] and rows[1]["remarks"] == ""
+    assert "9.2 not run: It took longer than 2 seconds" in rows[2]["remarks"] and rows[1]["remarks"] == ""
 
 
 def test_a_seed_gives_other_data_that_right_answers_pass_and_learned_ones_do_not(tmp_path):

@@ -73,7 +73,32 @@ def test_every_picture_of_a_lesson_is_drawn_by_code():
 def test_the_overview_lists_every_lesson():
     overview = (ROOT / "tutorials" / "README.md").read_text()
     listed = re.findall(r"^\|.*\((lesson_\w+\.md)\)", overview, re.MULTILINE)  # in the order in which they are read
-    assert sorted(listed) == [path.name for path in LESSONS]
+    assert listed == [path.name for path in LESSONS]
+    assert re.findall(r"^\| (\d+) \|", overview, re.MULTILINE) == [str(n + 1) for n in range(len(LESSONS))]
+
+
+@lessons
+def test_a_lesson_needs_only_earlier_ones_and_leads_to_the_next(lesson):
+    text, number = lesson.read_text(), LESSONS.index(lesson) + 1
+    assert text.startswith(f"# Lesson {number}: ") and lesson.name.startswith(f"lesson_{number:02}_")
+    needed = re.search(r"^\*\*You need:\*\*.*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert needed, f"{lesson.name}: what does one need to know?"
+    assert all(int(other) < number for other in re.findall(r"\(lesson_(\d\d)", needed[0])), needed[0]
+    leads = re.findall(r"\((lesson_\w+\.md)", text[text.index("## What to read next") :])
+    assert leads[:1] == [path.name for path in LESSONS[number : number + 1]]
+
+
+@lessons
+def test_words_come_before_formulas_and_code(lesson):
+    """A section says what it is about first. (The exhibits of the museum are code, and their words stand below.)"""
+    for heading, exhibit in re.findall(r"^##+ ((\d+\. )?.*)\n\n(?:\$\$|```pycon)", lesson.read_text(), re.MULTILINE):
+        assert exhibit, f"{lesson.name}: {heading!r} begins without a word"
+
+
+@lessons
+def test_a_link_to_a_lesson_says_its_number(lesson):
+    for words, target in re.findall(r"\[[Ll]esson\s+(\d+)\]\(lesson_(\d\d)", lesson.read_text()):
+        assert int(words) == int(target), f"{lesson.name}: lesson {words} leads to lesson {target}"
 
 
 @lessons

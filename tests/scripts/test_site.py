@@ -1,5 +1,6 @@
 """The site: formulas, diagrams and pictures; every public name in the index; and the pages as they are built."""
 
+import html
 import importlib.util
 import json
 import re
@@ -209,6 +210,31 @@ def test_no_formula_or_diagram_is_left_as_text(site):
         prose = re.sub(r"<(pre|code)\b.*?</\1>", "", page.read_text(), flags=re.DOTALL)
         assert "$" not in re.sub(r"<script.*?</script>", "", prose, flags=re.DOTALL), page.name
     assert "diagram_" in (site / "tutorials" / "lesson_03_backpropagation.html").read_text()
+
+
+def test_bars_of_a_norm_do_not_stretch(formulas):
+    found = ElementTree.fromstring(formulas.mathml(r"\frac{\lVert a \rVert}{2} + \lVert g \rVert^2", "block"))
+    bars = [element for element in found.iter() if element.text == "‖"]
+    assert len(bars) == 4 and all(bar.tag == f"{MATHML}mo" and bar.get("stretchy") == "false" for bar in bars)
+
+
+def test_the_font_has_every_sign_of_a_formula_and_the_root_that_the_browser_draws(site):
+    from fontTools.ttLib import TTFont
+
+    there = TTFont(site / "assets" / "math.woff2").getBestCmap()
+    signs = {"√"}  # stands in no page: <msqrt> asks for it
+    for page in (site / "tutorials").glob("*.html"):
+        for formula in re.findall(r"<math.*?</math>", page.read_text(), re.DOTALL):
+            signs.update(html.unescape(re.sub(r"<[^>]+>|\s", "", formula)))
+    assert not [sign for sign in signs if ord(sign) not in there]
+
+
+def test_recordings_play_where_a_page_names_them(site):
+    for page, wanted in {"lesson_05_the_disk": ["disk"], "lesson_22_museum": ["mistake"]}.items():
+        text = (site / "tutorials" / f"{page}.html").read_text()
+        assert re.findall(r'<iframe src="../replays/(\w+)\.html"', text) == wanted and "<!-- replay" not in text
+    shown = re.findall(r'<iframe src="../(replays/\w+\.html)"', (site / "docs" / "lab.html").read_text())
+    assert len(shown) == 3 and all((site / path).exists() for path in shown)
 
 
 def test_sources_pictures_and_pages_are_there(site):

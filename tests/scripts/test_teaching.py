@@ -27,6 +27,15 @@ def test_every_lesson_stands_there_once_and_all_exercises_count():
     assert sorted(machine) == sorted(CATALOGUE)
 
 
+def test_every_exercise_on_paper_has_an_answer_for_teachers():
+    answers = (ROOT / "docs" / "answers_for_teachers.md").read_text()
+    paper = [number for path in plan.lessons() for number in plan.exercises(path)[1]]
+    assert len(paper) > 30
+    for number in paper:
+        section = answers.partition(f"\n## Lesson {number.split('.')[0]}\n")[2].partition("\n## ")[0]
+        assert f"**{number}** " in section, f"no answer to {number} in docs/answers_for_teachers.md"
+
+
 def test_points_add_up():
     weeks = [int(cells.split("|")[4]) for cells in plan.table().splitlines()[2:12]]
     total = r"(\d+) points for.*?(\d+) for the project, (\d+) for.*?: (\d+) in all"

@@ -186,7 +186,7 @@ return grad_output @ (w.T if w.shape[0] == w.shape[1] else w)""",
             "expected (4, 3), got ()": "return 0.5",
         },
     ),
-    "5.1": Answers(
+    "6.1": Answers(
         """one_hot = (labels[:, None] == mx.arange(logits.shape[1])).astype(logits.dtype)
 return (mx.softmax(logits, axis=1) - one_hot) / len(labels)""",
         {
@@ -204,7 +204,7 @@ return -one_hot / p / len(labels)""",
 return (mx.softmax(logits, axis=0) - one_hot) / len(labels)""",
         },
     ),
-    "5.2": Answers(
+    "6.2": Answers(
         "return y * (grad_output - (grad_output * y).sum(axis=-1, keepdims=True))",
         {
             "Only the diagonal": "return grad_output * y * (1 - y)",
@@ -213,7 +213,7 @@ return (mx.softmax(logits, axis=0) - one_hot) / len(labels)""",
             "The sum needs weights": "return y * (grad_output - grad_output.sum(axis=-1, keepdims=True))",
         },
     ),
-    "6.1": Answers(
+    "9.1": Answers(
         "return (size + 2 * padding - kernel) // stride + 1",
         {
             "first place without moving": "return (size + 2 * padding - kernel) // stride",
@@ -222,7 +222,7 @@ return (mx.softmax(logits, axis=0) - one_hot) / len(labels)""",
             "whole number": "return (size + 2 * padding - kernel) / stride + 1",
         },
     ),
-    "6.2": Answers(
+    "9.2": Answers(
         """w = self.weight.value
 _, size, _, _ = w.shape
 _, height, width, _ = grad_output.shape
@@ -247,7 +247,7 @@ return dx""",
             "bias received no gradient": ("self.bias.accumulate(grad_output.sum(axis=(0, 1, 2)))", "pass"),
         },
     ),
-    "6.3": Answers(
+    "9.3": Answers(
         """n, h, w, c = x.shape
 windows = x.reshape(n, h // 2, 2, w // 2, 2, c)
 winners = windows == y[:, :, None, :, None]
@@ -265,7 +265,7 @@ winners = (windows == y[:, :, None, :, None]) * grad_output[:, :, None, :, None]
 return winners.transpose(0, 1, 4, 3, 2, 5).reshape(x.shape)""",
         },
     ),
-    "7.1": Answers(
+    "10.1": Answers(
         """return model.backward(mx.zeros(scores.shape).at[:, k].add(1.0))""",
         {
             "sum of all scores": "return model.backward(mx.ones(scores.shape))",
@@ -276,7 +276,7 @@ return winners.transpose(0, 1, 4, 3, 2, 5).reshape(x.shape)""",
             "input's shape": "return scores",
         },
     ),
-    "8.1": Answers(
+    "14.1": Answers(
         "return grad_output + self.inner.backward(grad_output)",
         {
             "the module that holds it": "return grad_output",
@@ -285,7 +285,7 @@ return winners.transpose(0, 1, 4, 3, 2, 5).reshape(x.shape)""",
             "counts twice": "return grad_output + 2 * self.inner.backward(grad_output)",
         },
     ),
-    "8.2": Answers(
+    "14.2": Answers(
         "return mx.diag(y) - mx.outer(y, y)",
         {
             "16 numbers": "return y * (1 - y)",
@@ -295,7 +295,7 @@ return winners.transpose(0, 1, 4, 3, 2, 5).reshape(x.shape)""",
             "must sum to 0": "return mx.diag(y) - 2 * mx.outer(y, y)",
         },
     ),
-    "9.1": Answers(
+    "11.1": Answers(
         "v = momentum * v + g\nreturn w - lr * v, v",
         {
             "changed the caller's arrays": "v *= momentum\nv += g\nw -= lr * v\nreturn w, v",
@@ -307,7 +307,7 @@ return winners.transpose(0, 1, 4, 3, 2, 5).reshape(x.shape)""",
             "you get w=": "v = momentum * v + g\nreturn w - v, v",
         },
     ),
-    "9.2": Answers(
+    "11.2": Answers(
         """m = beta1 * m + (1 - beta1) * g
 v = beta2 * v + (1 - beta2) * g * g
 m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
@@ -325,7 +325,7 @@ return w - lr * m_hat / (mx.sqrt(v_hat) + eps), m, v""",
             "in this order": ("+ eps), m, v", "+ eps)"),
         },
     ),
-    "9.3": Answers(
+    "11.3": Answers(
         "return lr * (1 + math.cos(math.pi * step / steps)) / 2",
         {
             "twice lr": "return lr * (1 + math.cos(math.pi * step / steps))",
@@ -336,7 +336,7 @@ return w - lr * m_hat / (mx.sqrt(v_hat) + eps), m, v""",
             "quarter of a period": "return lr * math.cos(math.pi / 2 * step / steps)",
         },
     ),
-    "10.1": Answers(
+    "16.1": Answers(
         """weight = weight.reshape(-1, channels, height, width)
 return weight.transpose(0, 2, 3, 1).reshape(-1, channels * height * width)""",
         {
@@ -348,8 +348,8 @@ return parts.transpose(0, 3, 1, 2).reshape(weight.shape)""",
             "shape must stay": "return weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)",
         },
     ),
-    "10.2": normalization(0),
-    "10.3": Answers(
+    "16.2": normalization(0),
+    "17.2": Answers(
         "self.weight.accumulate(mx.zeros_like(self.weight.value).at[ids].add(grad_output))\nreturn None",
         {
             "only its last gradient": """grad = mx.zeros_like(self.weight.value)
@@ -362,7 +362,7 @@ self.weight.accumulate(mx.zeros_like(weight).at[ids].add(grad_output) / mx.maxim
             "weight received no gradient": "return None",
         },
     ),
-    "11.1": Answers(
+    "20.1": Answers(
         "m = x.max()\nreturn m + mx.log(mx.exp(x - m).sum())",
         {
             "exp(1000) does not fit": "return mx.log(mx.exp(x).sum())",
@@ -372,7 +372,7 @@ self.weight.accumulate(mx.zeros_like(weight).at[ids].add(grad_output) / mx.maxim
             "log(1 + e)": "return x.max()",
         },
     ),
-    "12.1": Answers(
+    "21.1": Answers(
         "return sum(n * g for n, g in zip(sizes, gradients)) / sum(sizes)",
         {
             "That is the sum": "return sum(gradients)",
@@ -385,7 +385,7 @@ return total""",
             "you get": "return gradients[0]",
         },
     ),
-    "13.1": LAYERNORM,
+    "22.1": LAYERNORM,
 }
 
 ANSWERS.update(learning_answers.made_of(Answers))

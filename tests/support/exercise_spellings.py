@@ -42,6 +42,16 @@ return (self.weight.value.T @ grad_output.T).T""",
         "n = prediction.size\nreturn (prediction - target + prediction - target) / n",
     ],
     "5.1": [
+        "return [order[i : i + size].tolist() for i in range(0, len(order), size)]",
+        "return mx.split(order, list(range(size, len(order), size)))",
+        "batches = []\nfor i in range(0, len(order), size):\n    batches.append(order[i : i + size])\nreturn batches",
+    ],
+    "5.2": [
+        "x = np.array(errors)\nm = x.mean()\nreturn m, np.sqrt(((x - m) ** 2).sum() / (len(x) - 1))",
+        "mean = sum(errors) / len(errors)\nvar = sum((e - mean) ** 2 for e in errors) / (len(errors) - 1)\n"
+        "std = var**0.5\nreturn [mean, std]",
+    ],
+    "6.1": [
         """p = np.array(mx.softmax(logits, axis=1))
 p[np.arange(len(p)), np.array(labels)] -= 1
 return p / len(p)""",
@@ -52,51 +62,51 @@ p = e / e.sum(axis=1, keepdims=True)
 rows = mx.arange(len(labels))
 return p.at[rows, labels].add(-1.0) / len(labels)""",
     ],
-    "5.2": [
+    "6.2": [
         "g = grad_output * y\nreturn g - y * g.sum(axis=-1, keepdims=True)",
         "return y * (grad_output - mx.expand_dims((grad_output * y).sum(axis=-1), -1))",
     ],
-    "6.1": [
+    "9.1": [
         "return len(range(0, size + 2 * padding - kernel + 1, stride))",
         "return int((size + 2 * padding - kernel) / stride) + 1",
         "import math\nreturn 1 + math.floor((size - kernel + padding + padding) / stride)",
     ],
-    "6.3": [
+    "9.3": [
         """g = mx.repeat(mx.repeat(grad_output, 2, axis=1), 2, axis=2)
 return mx.where(x == mx.repeat(mx.repeat(y, 2, axis=1), 2, axis=2), g, 0)""",
     ],
-    "7.1": [
+    "10.1": [
         "return model.backward((mx.arange(scores.shape[1]) == k) * mx.ones(scores.shape))",
         "g = np.zeros(scores.shape, dtype=np.float32)\ng[:, k] = 1\nreturn np.array(model.backward(mx.array(g)))",
     ],
-    "8.1": ["through = self.inner.backward(grad_output)\nreturn through + grad_output"],
-    "8.2": [
+    "14.1": ["through = self.inner.backward(grad_output)\nreturn through + grad_output"],
+    "14.2": [
         "return y[:, None] * (mx.eye(len(y)) - y[None, :])",
         "y = np.array(y)\nreturn np.diagflat(y) - np.outer(y, y)",
     ],
-    "9.1": ["v = g + momentum * v\nreturn [w - lr * v, v]"],
-    "9.2": [
+    "11.1": ["v = g + momentum * v\nreturn [w - lr * v, v]"],
+    "11.2": [
         """m = m + (1 - beta1) * (g - m)
 v = v + (1 - beta2) * (g**2 - v)
 root = mx.sqrt(v) / (1 - beta2**t) ** 0.5
 return w - lr / (1 - beta1**t) * m / (root + eps), m, v""",
     ],
-    "9.3": [
+    "11.3": [
         "return lr * math.cos(math.pi * step / (2 * steps)) ** 2",
         "return 0.5 * lr + 0.5 * lr * math.cos(step / steps * math.pi)",
     ],
-    "10.1": [
+    "16.1": [
         """h, w = height, width
 columns = [(c * h + i) * w + j for i in range(h) for j in range(w) for c in range(channels)]
 return weight[:, mx.array(columns)]""",
         """parts = np.array(weight).reshape(-1, channels, height * width)
 return np.swapaxes(parts, 1, 2).reshape(weight.shape)""",
     ],
-    "10.3": [
+    "17.2": [
         """one_hot = (ids[:, None] == mx.arange(self.weight.shape[0])).astype(grad_output.dtype)
 self.weight.accumulate(one_hot.T @ grad_output)""",
     ],
-    "11.1": [
+    "20.1": [
         "m = mx.max(x)\nreturn (mx.log(mx.sum(mx.exp(x - m))) + m).item()",
         "x = np.array(x, dtype=np.float64)\nreturn x.max() + np.log(np.exp(x - x.max()).sum())",
         """total = x[0]
@@ -105,7 +115,7 @@ for entry in x[1:]:
     total = high + mx.log1p(mx.exp(low - high))
 return total""",
     ],
-    "12.1": [
+    "21.1": [
         """total = gradients[0] * (sizes[0] / sum(sizes))
 for g, n in zip(gradients[1:], sizes[1:]):
     total = total + g * (n / sum(sizes))
@@ -142,7 +152,7 @@ WRONG = [
     ("2.2", "return 0.5", "returned a float where an array is needed"),
     ("2.2", "return grad_output * y * (1 - y) / mx.zeros_like(y)", "NaN or infinity"),
     ("4.2", "relu = mf.ReLU()\nrelu(x)\nreturn relu.backward(grad_output)", FORBIDDEN),
-    ("8.2", "return mf.jacobian(mf.Softmax(), mx.log(y)[None]).reshape(len(y), len(y))", FORBIDDEN),
+    ("14.2", "return mf.jacobian(mf.Softmax(), mx.log(y)[None]).reshape(len(y), len(y))", FORBIDDEN),
     ("3.1", "return grad_output / y, -grad_output * x / (y * y * abs(y)) * abs(y) * mx.sign(y)",
      "The gradient of input 1 is wrong. Wrong local derivative"),
     ("3.2", "(f(x + h) - f(x - h)) / (2 * h)", RETURN),
@@ -169,44 +179,50 @@ WRONG = [
     ("4.5", "return 2 * (prediction - target).mean(axis=0) / 4", "expected (4, 3), got (3,)"),
     ("4.5", "prediction -= target\nreturn 2 * prediction / prediction.size", IN_PLACE),
     ("4.5", "return 2 * (prediction - target) / 12", "what it should be"),
-    ("5.1", "return mx.softmax(logits, axis=1)", "The gradient"),
-    ("5.1", "return logits / len(labels)", "The gradient with respect to logits disagrees"),
-    ("5.1", "e = mx.exp(logits)\np = e / e.sum(axis=1, keepdims=True)\n"
+    ("5.1", "import miniframe as mf\nreturn [b for b, _ in mf.batches(order, order, size)]", FORBIDDEN),
+    ("5.1", "return [order]", "have the sizes [10]"),
+    ("5.1", "yield order", "not one generator"),
+    ("5.2", "import numpy as np\nreturn np.mean(errors), np.std(errors, ddof=1)", FORBIDDEN),
+    ("5.2", "from statistics import stdev as s\nreturn sum(errors) / len(errors), s(errors)", FORBIDDEN),
+    ("5.2", "return sum(errors) / len(errors)", "Return the mean and the spread"),
+    ("6.1", "return mx.softmax(logits, axis=1)", "The gradient"),
+    ("6.1", "return logits / len(labels)", "The gradient with respect to logits disagrees"),
+    ("6.1", "e = mx.exp(logits)\np = e / e.sum(axis=1, keepdims=True)\n"
             "return (p - mx.eye(p.shape[1])[labels].astype(p.dtype)) / len(p)", "without changing its softmax"),
-    ("5.2", "return y * (grad_output - (grad_output * y).sum(axis=-1))", "keepdims=True keeps it"),
-    ("5.2", "return y * (grad_output - (grad_output * y).sum(axis=0, keepdims=True))", "The gradient of input"),
-    ("6.1", "return round((size + 2 * padding - kernel) / stride) + 1", "too narrow for a window"),
-    ("6.1", "return (size - kernel) // stride + 1 + 2 * padding // stride", "you say"),
-    ("6.1", "return (size + 2 * padding) // stride - kernel // stride + 1", "you say"),
-    ("6.1", "print(size)", RETURN),
-    ("6.2", ("grad_output @ w[:, u, v]", "grad_output @ w[:, v, u]"), "axes of the window are exchanged"),
-    ("6.2", ("dw.at[:, u, v]", "dw.at[:, v, u]"), "axes of the window are exchanged"),
-    ("6.3", "return grad_output * (x == y)", "do not go together element by element"),
-    ("7.1", "return mx.zeros(x.shape)", "not the gradient of score k"),
-    ("7.1", "return model.backward(mx.zeros(scores.shape).at[:, 2].add(1.0))", "gradient of another class"),
-    ("8.1", "return 2 * grad_output", "inner.0.weight received no gradient" ),
-    ("8.2", "return mx.outer(y, 1 - y)", "Each column must sum to 0"),
-    ("8.2", "return -mx.outer(y, y)", "Right but for the diagonal"),
-    ("9.1", "g += momentum * v\nreturn w - lr * g, g", IN_PLACE),
-    ("9.1", "v *= momentum\nv += g\nreturn w - lr * v, v", IN_PLACE),
-    ("9.1", "v = momentum * v + g\nreturn v, w - lr * v", "The two results are swapped"),
-    ("9.1", "v = 0.9 * v + g\nreturn w - 0.1 * v, v", "but not for 0.5 and 0.0"),
-    ("9.2", ("mx.sqrt(v_hat) + eps", "mx.sqrt(v_hat + eps)"), "Is ε inside the root?"),
-    ("9.2", ("beta1**t", "0.9**t"), "Right for the usual lr"),
-    ("9.2", ("m = beta1 * m + (1 - beta1) * g", "m *= beta1\nm += (1 - beta1) * g"), IN_PLACE),
-    ("9.3", "return 0.2 * (1 + math.cos(math.pi * step / 100)) / 2", "Right for 100 steps and lr = 0.2"),
-    ("10.1", "return weight[:, ::-1]", "Not the right order"),
-    ("10.3", ("return None", "return grad_output"), "which has no meaning: return None"),
-    ("10.3", "self.weight.accumulate(grad_output)", "A gradient always has the shape of its parameter"),
-    ("11.1", "return mx.logsumexp(x)", FORBIDDEN),
-    ("11.1", "return x.logsumexp()", FORBIDDEN),
-    ("11.1", "from mlx.core import logsumexp as f\nreturn f(x)", FORBIDDEN),
-    ("11.1", 'return getattr(mx, "logsumexp")(x)', FORBIDDEN),
-    ("11.1", "return mx.logaddexp(x[0], x[1])", FORBIDDEN),
-    ("11.1", "return mx.log(mx.exp(mx.clip(x, -80, 80)).sum())", "Entries that are cut off"),
-    ("11.1", "high, low = mx.maximum(x[0], x[1]), mx.minimum(x[0], x[1])\nreturn high + mx.log1p(mx.exp(low - high))"
+    ("6.2", "return y * (grad_output - (grad_output * y).sum(axis=-1))", "keepdims=True keeps it"),
+    ("6.2", "return y * (grad_output - (grad_output * y).sum(axis=0, keepdims=True))", "The gradient of input"),
+    ("9.1", "return round((size + 2 * padding - kernel) / stride) + 1", "too narrow for a window"),
+    ("9.1", "return (size - kernel) // stride + 1 + 2 * padding // stride", "you say"),
+    ("9.1", "return (size + 2 * padding) // stride - kernel // stride + 1", "you say"),
+    ("9.1", "print(size)", RETURN),
+    ("9.2", ("grad_output @ w[:, u, v]", "grad_output @ w[:, v, u]"), "axes of the window are exchanged"),
+    ("9.2", ("dw.at[:, u, v]", "dw.at[:, v, u]"), "axes of the window are exchanged"),
+    ("9.3", "return grad_output * (x == y)", "do not go together element by element"),
+    ("10.1", "return mx.zeros(x.shape)", "not the gradient of score k"),
+    ("10.1", "return model.backward(mx.zeros(scores.shape).at[:, 2].add(1.0))", "gradient of another class"),
+    ("14.1", "return 2 * grad_output", "inner.0.weight received no gradient" ),
+    ("14.2", "return mx.outer(y, 1 - y)", "Each column must sum to 0"),
+    ("14.2", "return -mx.outer(y, y)", "Right but for the diagonal"),
+    ("11.1", "g += momentum * v\nreturn w - lr * g, g", IN_PLACE),
+    ("11.1", "v *= momentum\nv += g\nreturn w - lr * v, v", IN_PLACE),
+    ("11.1", "v = momentum * v + g\nreturn v, w - lr * v", "The two results are swapped"),
+    ("11.1", "v = 0.9 * v + g\nreturn w - 0.1 * v, v", "but not for 0.5 and 0.0"),
+    ("11.2", ("mx.sqrt(v_hat) + eps", "mx.sqrt(v_hat + eps)"), "Is ε inside the root?"),
+    ("11.2", ("beta1**t", "0.9**t"), "Right for the usual lr"),
+    ("11.2", ("m = beta1 * m + (1 - beta1) * g", "m *= beta1\nm += (1 - beta1) * g"), IN_PLACE),
+    ("11.3", "return 0.2 * (1 + math.cos(math.pi * step / 100)) / 2", "Right for 100 steps and lr = 0.2"),
+    ("16.1", "return weight[:, ::-1]", "Not the right order"),
+    ("17.2", ("return None", "return grad_output"), "which has no meaning: return None"),
+    ("17.2", "self.weight.accumulate(grad_output)", "A gradient always has the shape of its parameter"),
+    ("20.1", "return mx.logsumexp(x)", FORBIDDEN),
+    ("20.1", "return x.logsumexp()", FORBIDDEN),
+    ("20.1", "from mlx.core import logsumexp as f\nreturn f(x)", FORBIDDEN),
+    ("20.1", 'return getattr(mx, "logsumexp")(x)', FORBIDDEN),
+    ("20.1", "return mx.logaddexp(x[0], x[1])", FORBIDDEN),
+    ("20.1", "return mx.log(mx.exp(mx.clip(x, -80, 80)).sum())", "Entries that are cut off"),
+    ("20.1", "high, low = mx.maximum(x[0], x[1]), mx.minimum(x[0], x[1])\nreturn high + mx.log1p(mx.exp(low - high))"
              " if len(x) == 2 else high", "Right for two entries, but for"),
-    ("11.1", "m = x.max()\nx -= m\nreturn m + mx.log(mx.exp(x).sum())", IN_PLACE),
-    ("12.1", "return sum(n * g for n, g in zip(sizes, gradients)) / 10", "Right for three workers, but not"),
-    ("12.1", "for n, g in zip(sizes, gradients):\n    g *= n / sum(sizes)\nreturn sum(gradients)", IN_PLACE),
+    ("20.1", "m = x.max()\nx -= m\nreturn m + mx.log(mx.exp(x).sum())", IN_PLACE),
+    ("21.1", "return sum(n * g for n, g in zip(sizes, gradients)) / 10", "Right for three workers, but not"),
+    ("21.1", "for n, g in zip(sizes, gradients):\n    g *= n / sum(sizes)\nreturn sum(gradients)", IN_PLACE),
 ]  # fmt: skip

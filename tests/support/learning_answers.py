@@ -1,4 +1,4 @@
-"""Answers to the exercises of lesson 3's engine and of lessons 17 to 22; see exercise_answers.py."""
+"""Answers to the exercises of lesson 3's engine and of lessons 5 to 8, 12, 13 and 15; see exercise_answers.py."""
 
 ENGINE = """def _of(self, value, *slopes):
     made = Value(value, tuple(source for source, _ in slopes))
@@ -68,6 +68,11 @@ return "healthy\""""
 BEND = """slopes = np.diff(ys) / np.diff(xs)
 return ys[0], [slopes[0], *np.diff(slopes)], list(xs[:-1])"""
 
+SPREAD = """n = len(errors)
+mean = sum(errors) / n
+squares = sum((e - mean) ** 2 for e in errors)
+return mean, (squares / (n - 1)) ** 0.5"""
+
 LEVELS = """def level(name):
     return 1 + max((level(source) for source in inputs[name] if source in inputs), default=0)
 return {name: level(name) for name in inputs}"""
@@ -95,7 +100,33 @@ def made_of(Answers):
                 ),
             },
         ),
-        "17.1": Answers(
+        "5.1": Answers(
+            "return [order[i : i + size] for i in range(0, len(order), size)]",
+            {
+                "never seen. The last batch": "return [order[i * size :][:size] for i in range(len(order) // size)]",
+                "Each comes exactly once": "return [order[i : i + size] for i in range(len(order))]",
+                "not those of range": "n = len(order)\n"
+                "return [mx.arange(i, min(i + size, n)) for i in range(0, n, size)]",
+                "not in the order of": "return [order[::-1][i : i + size] for i in range(0, len(order), size)]",
+                "have the sizes": "return [order[i : i + 1] for i in range(len(order))]",
+                "Return a list of arrays": "return order",
+            },
+        ),
+        "5.2": Answers(
+            SPREAD,
+            {
+                "You divided by n": ("(n - 1)", "n"),
+                "root has the unit": ("** 0.5", "** 1"),
+                "and take the root": ("squares / (n - 1)) ** 0.5", "squares / n)"),
+                "square the distances": ("(squares / (n - 1)) ** 0.5", "sum(abs(e - mean) for e in errors) / n"),
+                "uncertain the *mean* is": ("** 0.5", "** 0.5 / n**0.5"),
+                "best to the worst": ("(squares / (n - 1)) ** 0.5", "max(errors) - min(errors)"),
+                "The two are swapped": "m = sum(errors) / len(errors)\nv = sum((e - m) ** 2 for e in errors)\n"
+                "return (v / (len(errors) - 1)) ** 0.5, m",
+                "The mean of": ("mean = sum(errors) / n", "mean = sum(errors)"),
+            },
+        ),
+        "6.3": Answers(
             COUNT,
             {
                 "Rows and columns are swapped": ("counts[i, j] += 1", "counts[j, i] += 1"),
@@ -107,7 +138,7 @@ def made_of(Answers):
                 "look at entry": ("counts[i, j] += 1", "counts[i, i] += 1"),
             },
         ),
-        "18.1": Answers(
+        "7.1": Answers(
             STOP,
             {
                 "after the training has stopped": "return min(range(len(val_losses)), key=lambda i: val_losses[i])",
@@ -116,7 +147,7 @@ def made_of(Answers):
                 "a counter in your hands": ("return best", "return 0"),
             },
         ),
-        "19.1": Answers(
+        "8.1": Answers(
             std,
             {
                 "its root is asked": "return (2 if activation == 'relu' else 1) / fan_in",
@@ -126,7 +157,7 @@ def made_of(Answers):
                 "n times that of one": "return 0.5",
             },
         ),
-        "20.1": Answers(
+        "12.1": Answers(
             DOCTOR,
             {
                 "A large step alone is no disease": ("> 0.1 and fallen < 0.02", "> 0.1"),
@@ -136,7 +167,7 @@ def made_of(Answers):
                 "Saturation is why": ('reading["saturated"] > 0.8', 'reading["saturated"] > 1'),
             },
         ),
-        "21.1": Answers(
+        "13.1": Answers(
             BEND,
             {
                 "at the first point": ("return ys[0]", "return 0.0"),
@@ -146,7 +177,7 @@ def made_of(Answers):
                 "Return three things": "return 0.0",
             },
         ),
-        "22.1": Answers(
+        "15.1": Answers(
             LEVELS,
             {
                 "one too low": (

@@ -1,4 +1,4 @@
-"""Answers to the exercises of lessons 14 to 16; see exercise_answers.py."""
+"""Answers to the exercises of lessons 17 to 19; see exercise_answers.py."""
 
 TIME = """hs = [0.0]
 for x in xs:
@@ -23,7 +23,7 @@ return grad_output, grad_output * noise * half"""
 def made_of(Answers):
     """The answers, as ``Answers``."""
     return {
-        "14.1": Answers(
+        "17.1": Answers(
             TIME,
             {
                 "the last step alone": ("range(len(xs), 0, -1)", "range(len(xs), len(xs) - 1, -1)"),
@@ -34,7 +34,7 @@ def made_of(Answers):
                 "Return 2 gradients": ("return dw, du", "return dw"),
             },
         ),
-        "15.1": Answers(
+        "18.1": Answers(
             ATTENTION,
             {
                 "grad_value is wrong": ("weights.T @ grad_output", "weights @ grad_output"),
@@ -49,7 +49,7 @@ def made_of(Answers):
                 "Return 3 gradients": ("return grad_scores @ key, grad_scores.T @ query, ", "return "),
             },
         ),
-        "16.1": Answers(
+        "19.1": Answers(
             DRAW,
             {
                 "grad_mean is wrong": ("return grad_output, ", "return grad_output * noise, "),
