@@ -16,6 +16,7 @@ from ..core.parts import Learned
 from ..core.words import numbered
 from ..graph.graph import Graph
 from .fx_calls import CALLS
+from .fx_examples import WHOLE
 from .fx_layers import MODULES
 from .fx_shapes import SHAPES
 from .fx_table import Builder
@@ -140,7 +141,11 @@ class GraphBuilder(Builder):
         channel = 1 if len(seen.shape) == 4 or _is_convolved(node, self.module) else None
         order = plain(len(seen.shape)) if channel is None else channels_last(len(seen.shape))
         dtype = mx.float32 if seen.dtype.is_floating_point else mx.bool_ if "bool" in str(seen.dtype) else mx.int32
-        shape = tuple(seen.shape[axis] for axis in order)[1:] if self.exact and order[:1] == (0,) else None
+        shape = (
+            tuple(seen.shape[axis] for axis in order)[1:]
+            if self.exact and order[:1] == (0,) and seen.grows[0]
+            else None
+        )
         value = Value(Input(shape, node.name, dtype), seen, order, channel)
         self.inputs.append(value)
         return value
@@ -221,7 +226,7 @@ class GraphBuilder(Builder):
         if id(module) not in self.layers:
             make = FROM_TORCH.get(type(module).__name__)
             layer = module.composed if make is None else make(module if settings is None else settings)
-            self.layers[id(module)] = layer.named(path)
+            self.layers[id(module)] = layer.named(path.removeprefix(f"{WHOLE}."))
         return self.layers[id(module)]
 
     def batch(self) -> Node:

@@ -13,6 +13,7 @@ import mlx.core as mx
 from .. import layers as mf
 from ..core.module import Module
 from ..layers import arithmetic, elementwise, reductions
+from .fx_attention import function as attention
 from .fx_functions import FUNCTIONS
 from .fx_shapes import SHAPES
 from .fx_table import Builder, Call
@@ -174,6 +175,7 @@ def _to_type(b: Builder, input: Value, *args: Any, **kwargs: Any) -> Value:
 CALLS: dict[str, Call] = {
     **SHAPES,
     **FUNCTIONS,
+    "scaled_dot_product_attention": attention,
     **{
         name: _alike(name, make)
         for name, make in {

@@ -18,8 +18,9 @@ from ..layers import LayerScale
 from ..saving.weights import put_weights
 from .fx_build import GraphBuilder, check_known, leaves
 from .fx_calls import CALLS
+from .fx_examples import held, made_up
 from .fx_layers import MODULES
-from .fx_trace import Trace, calls_of, made_up, traced
+from .fx_trace import Trace, calls_of, is_leaf, traced
 from .layouts import from_torch_layout, numpy_arrays
 from .sequences import unpacked
 
@@ -33,10 +34,12 @@ def graph_from_torch(module: Any, example: Any = None) -> Graph:
         example: an input, or a tuple of several, as PyTorch has them.
     """
     examples = None if example is None else _as_tensors(example)
-    calls = calls_of(module, 1 if examples is None else len(examples))
-    check_known(module, list(calls.nodes))
-    trace = _on_something(module, calls) if examples is None else traced(module, calls, examples)
-    builder = GraphBuilder(module, trace, exact=examples is not None or trace.sized)
+    count = 1 if examples is None else len(examples)
+    traceable = held(module, count) if is_leaf(module) else module
+    calls = calls_of(traceable, count)
+    check_known(traceable, list(calls.nodes))
+    trace = _on_something(traceable, calls) if examples is None else traced(traceable, calls, examples)
+    builder = GraphBuilder(traceable, trace, exact=examples is not None or trace.sized)
     graph = builder.graph()
     _load(graph, module, builder.renamed)
     _compare(graph, builder, type(module).__name__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 from .pairs import FROM_TORCH
 
 SIZES = ("shape", "size", "dim", "ndim", "numel", "device", "dtype", "is_floating_point", "is_cuda")  # no numbers of x
-LEAVES = {"MultiheadAttention", "StochasticDepth", "TransformerEncoder"}  # known as a whole, besides those in the table
+LEAVES = {  # known as a whole, besides those in the table
+    "MultiheadAttention", "StochasticDepth", "TransformerEncoder", "TransformerDecoder", "Transformer",
+}  # fmt: skip
 
 
 class Varies:
@@ -126,10 +128,22 @@ def traced(module: Any, graph: Any, examples: tuple[Any, ...]) -> Trace:
     with _unchanged(module):
         outputs = _outputs(module, examples)
         first = _recorded(module, graph, examples, name, data)
-        second = _recorded(module, graph, tuple(map(_one_more, examples)), name, data)
+        second = _second(module, graph, examples, name, data)
     nodes = list(graph.nodes)
     seen = {node.name: _together(first[node.name], second[node.name]) for node in nodes if node.name in first}
     return Trace(nodes, seen, data, examples, outputs, _is_sized(nodes, first, seen, data))
+
+
+def _second(module: Any, graph: Any, examples: tuple[Any, ...], name: str, data: set[str]) -> dict[str, Any]:
+    """The run with one sample more: along the first axis, or, where sequences have time there, along the second."""
+    try:
+        return _recorded(module, graph, tuple(map(_one_more, examples)), name, data)
+    except ValueError as error:
+        longer = tuple(_one_more(x, int(getattr(x, "ndim", 0) == 3)) for x in examples)
+        try:
+            return _recorded(module, graph, longer, name, data)
+        except ValueError:
+            raise error from None
 
 
 def _recorded(module: Any, graph: Any, examples: tuple[Any, ...], name: str, data: set[str]) -> dict[str, Any]:
@@ -193,22 +207,27 @@ def _shapes(value: Any) -> Any:
     return tuple(map(_shapes, value)) if isinstance(value, (tuple, list)) else value
 
 
-def _one_more(x: Any) -> Any:
+def _one_more(x: Any, axis: int = 0) -> Any:
     """The example with its first sample once more at the end."""
     import torch
 
-    return torch.cat([x, x[:1]]) if isinstance(x, torch.Tensor) and x.ndim else x
+    return torch.cat([x, x.narrow(axis, 0, 1)], axis) if isinstance(x, torch.Tensor) and x.ndim else x
 
 
 @contextmanager
 def _unchanged(module: Any) -> Iterator[None]:
     """Afterwards modes and buffers are as before; inside, nothing is dropped and no statistics are followed."""
+    import torch
+
     modes = [(inner, inner.training) for inner in module.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
     module.eval()
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # it leaves zeros in padding, and no gradients
     try:
         yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         for inner, training in modes:
             inner.training = training
         for buffer, before in buffers:
@@ -250,31 +269,6 @@ def _is_sized(nodes: list[Any], first: dict[str, Any], seen: dict[str, Any], dat
 
     calls = [node for node in nodes if node.name in data and node.op.startswith("call_")]
     return any(numbers(source) for node in calls for source in node.all_input_nodes)
-
-
-# -------------------------------------------------------------------- examples
-
-
-IMAGES = (96, 224, 32, 28, 64, 299)  # sizes to try, the first of which most networks take and are quick with
-
-
-def made_up(module: Any) -> Iterator[tuple[Any, ...]]:
-    """Examples to try where none is given: images, rows or words, as the first layer that tells wants them."""
-    import torch
-
-    makers: dict[str, Callable[[Any], list[Any]]] = {
-        "Conv2d": lambda m: [torch.randn(2, m.in_channels, size, size) for size in IMAGES],
-        "BatchNorm2d": lambda m: [torch.randn(2, m.num_features, size, size) for size in IMAGES],
-        "Conv1d": lambda m: [torch.randn(2, m.in_channels, size) for size in (64, 256, 1024)],
-        "Linear": lambda m: [torch.randn(2, m.in_features), torch.randn(2, 7, m.in_features)],
-        "Embedding": lambda m: [torch.zeros(2, size, dtype=torch.long) for size in (7, 1)],
-    }
-    for kind in ("RNN", "GRU", "LSTM"):
-        makers[kind] = lambda m: [torch.randn(2, 7, m.input_size)]
-    for inner in module.modules():
-        if (make := makers.get(type(inner).__name__)) is not None:
-            yield from ((example,) for example in make(inner))
-            return
 
 
 def name_of(node: Any) -> str:
