@@ -35,7 +35,7 @@ def imported():
 
 
 def answers(net: mf.Graph) -> tuple[mf.Graph, mf.Graph]:
-    """Two parts of the network: to the scores (N, 2) for no face and a face, and to the places (N, 10), all x, all y."""
+    """Two parts of the network: to the scores (N, 2) for no face and a face, and to the places (N, 10): x, then y."""
     return mf.Graph(net.inputs, net["dense6_1"]), mf.Graph(net.inputs, net["dense6_3"])
 
 
