@@ -15,8 +15,9 @@ from ..core.node import Node
 from ..core.parts import Learned
 from ..core.words import numbered
 from ..graph.graph import Graph
+from ..layers import ForEachSample
 from .fx_calls import CALLS
-from .fx_examples import WHOLE
+from .fx_follow import WHOLE
 from .fx_layers import MODULES
 from .fx_shapes import SHAPES
 from .fx_table import Builder
@@ -38,7 +39,8 @@ def check_known(module: Any, nodes: list[Any]) -> None:
         if node.op == "call_module":
             inner = module.get_submodule(node.target)
             if type(inner).__name__ not in MODULES or not is_leaf(inner):
-                refused.append(f"{node.target!r}, a {type(inner).__name__}")
+                hint = " (first remove its parametrizations)" if hasattr(inner, "parametrizations") else ""
+                refused.append(f"{node.target!r}, a {type(inner).__name__}{hint}")
         elif node.op in ("call_function", "call_method") and name_of(node) not in CALLS and not _is_plain(node):
             refused.append(f"{place_of(node)}{name_of(node)}()")
     if refused:
@@ -156,11 +158,16 @@ class GraphBuilder(Builder):
             return tuple(map(self.constant, seen))
         if not isinstance(seen, Seen):
             return seen
-        if seen.constant is None:
+        if seen.constant is None and (seen.repeated is None or not self.inputs):
             return Varies()
-        array = seen.constant.detach().cpu().numpy()
+        array = (seen.repeated if seen.constant is None else seen.constant).detach().cpu().numpy()
         array = array.astype(np.float32) if array.dtype == np.float64 else array
-        return Value(Node(mx.array(array)), seen, plain(len(seen.shape)))
+        if seen.constant is not None:
+            return Value(Node(mx.array(array)), seen, plain(len(seen.shape)))
+        k = seen.grows.index(True)
+        order = (k, *(axis for axis in range(array.ndim) if axis != k))
+        one = Node(mx.array(np.ascontiguousarray(array.transpose(order))))
+        return Value(self.named(ForEachSample(), "expand")(one, self.batch()), seen, order)
 
     def finished(self, value: Value) -> Value:
         """An output in the order that users see: channels last, and otherwise as PyTorch has it."""
@@ -199,6 +206,8 @@ class GraphBuilder(Builder):
                 return MODULES[type(inner).__name__](self, inner, node.target, *args, **kwargs)
             if name_of(node) not in SHAPES and any(isinstance(part, Varies) for part in leaves((args, kwargs))):
                 raise ValueError("a number that depends on the number of samples")
+            if name_of(node) not in CALLS:
+                raise ValueError("of numbers that depend on the data")
             function = CALLS[name_of(node)]
             inspect.signature(function).bind(self, *args, **kwargs)
             return function(self, *args, **kwargs)

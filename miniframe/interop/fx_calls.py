@@ -14,7 +14,8 @@ from .. import layers as mf
 from ..core.module import Module
 from ..layers import arithmetic, elementwise, reductions
 from .fx_attention import function as attention
-from .fx_functions import FUNCTIONS
+from .fx_composed import COMPOSED, edges
+from .fx_functions import FUNCTIONS, zeros_around
 from .fx_shapes import SHAPES
 from .fx_table import Builder, Call
 from .fx_trace import Seen
@@ -172,9 +173,14 @@ def _to_type(b: Builder, input: Value, *args: Any, **kwargs: Any) -> Value:
     return b.alike(elementwise.AsType(mx.float32), input, "astype")
 
 
+def _pad(b: Builder, input: Value, pad: Any, mode: str = "constant", value: float | None = None) -> Value:
+    return zeros_around(b, input, pad, mode, value) if mode == "constant" else edges(b, input, pad, mode)
+
+
 CALLS: dict[str, Call] = {
     **SHAPES,
     **FUNCTIONS,
+    **COMPOSED,
     "scaled_dot_product_attention": attention,
     **{
         name: _alike(name, make)
@@ -187,6 +193,7 @@ CALLS: dict[str, Call] = {
     },
     **dict.fromkeys(("contiguous", "clone", "requires_grad_"), _same),
     **dict.fromkeys(("to", "float", "type_as", "type"), _to_type),
+    "pad": _pad,
     "gelu": _gelu,
     "elu": _elu,
     "leaky_relu": _leaky_relu,

@@ -174,7 +174,7 @@ def _interpolate(
     return b.on_channels(b.named(layer, "interpolate"), input)
 
 
-def _pad(b: Builder, input: Value, pad: Any, mode: str = "constant", value: float | None = None) -> Value:
+def zeros_around(b: Builder, input: Value, pad: Any, mode: str = "constant", value: float | None = None) -> Value:
     if mode != "constant" or value not in (None, 0) or input.ndim != 4 or len(pad) > 4 or min(pad) < 0:
         raise ValueError("other than zeros around images")
     sides = (*pad, *(0,) * (4 - len(pad)))
@@ -195,5 +195,4 @@ FUNCTIONS: dict[str, Call] = {
     "avg_pool1d": _pool1d("AvgPool1d"),
     "adaptive_avg_pool2d": _adaptive,
     "interpolate": _interpolate,
-    "pad": _pad,
 }

@@ -18,9 +18,9 @@ from ..layers import LayerScale
 from ..saving.weights import put_weights
 from .fx_build import GraphBuilder, check_known, leaves
 from .fx_calls import CALLS
-from .fx_examples import held, made_up
+from .fx_follow import calls_of, held, made_up
 from .fx_layers import MODULES
-from .fx_trace import Trace, calls_of, is_leaf, traced
+from .fx_trace import Trace, is_leaf, traced
 from .layouts import from_torch_layout, numpy_arrays
 from .sequences import unpacked
 

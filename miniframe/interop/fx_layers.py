@@ -9,6 +9,7 @@ from .. import layers as mf
 from . import fx_attention
 from .fx_attention import BatchFirst
 from .fx_calls import CALLS
+from .fx_composed import MODULES_OF
 from .fx_functions import looked_up, on_last
 from .fx_table import Builder
 from .fx_trace import Seen
@@ -74,12 +75,17 @@ def _embedding(b: Builder, module: Any, path: str, input: Value) -> Value:
     return looked_up(b, b.layer_of(module, path), input, module.weight, module.padding_idx)
 
 
-def _recurrent(b: Builder, module: Any, path: str, input: Value, hx: Any = None) -> Any:
+def _recurrent(b: Builder, module: Any, path: str, input: Value, hx: Any = None, *more: Any) -> Any:
     """The outputs and the last state; PyTorch has the batch of a state on its second axis, we on the first."""
     order = plain(3) if module.batch_first else (1, 0, 2)
     layer: Any = b.layer_of(module, path, BatchFirst(module))
     if isinstance(b.seen, Seen):  # of what to_torch made: the outputs alone
         return b.result(layer(b.ordered(input, order).node), plain(len(b.seen.shape)))
+    if getattr(module, "return_state", False):  # of what to_torch made, with states that have the batch in front
+        given = [part for part in (input, hx, *more) if part is not None]
+        layer.return_state, layer.output_count = True, len(b.seen)
+        parts = layer(*[b.ordered(part, plain(3)).node for part in given])
+        return tuple(b.result(part, plain(len(seen.shape)), None, seen) for part, seen in zip(parts, b.seen))
     layer.return_state = True
     layer.output_count = 3 if type(layer) is mf.LSTM else 2
     state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
@@ -121,4 +127,5 @@ MODULES: dict[str, Make] = {
     "TransformerDecoder": fx_attention.decoder,
     "Transformer": fx_attention.transformer,
     **dict.fromkeys(("RNN", "GRU", "LSTM"), _recurrent),
+    **MODULES_OF,
 }  # fmt: skip

@@ -100,7 +100,7 @@ def _getitem(b: Builder, input: Any, index: Any) -> Any:
         raise ValueError("indexed with several arrays, or with numbers elsewhere beside an array")
     (place,) = arrays
     axis = sum(part is not None for part in parts[:place])
-    taken = _taken(b, input, axis, parts[place].ravel())
+    picked = taken(b, input, axis, parts[place].ravel())
     rest = (*parts[:place], slice(None), *parts[place + 1 :])
     new = sum(not isinstance(part, int) for part in rest[:place])  # where PyTorch has the array's axes in the end
     seen, size = b.seen, parts[place].ndim
@@ -111,7 +111,7 @@ def _getitem(b: Builder, input: Any, index: Any) -> Any:
             return (*part[:new], one, *part[new + size :])
 
         seen = Seen(joined(seen.shape, count), joined(seen.grows, False), joined(seen.other, count), seen.dtype)
-    found = _indexed(b, taken, rest, seen)
+    found = _indexed(b, picked, rest, seen)
     return found if size == 1 else b.reshaped(found, b.seen)
 
 
@@ -133,7 +133,7 @@ def _known(part: Any) -> Any:
     return part
 
 
-def _taken(b: Builder, value: Value, axis: int, numbers: np.ndarray) -> Value:
+def taken(b: Builder, value: Value, axis: int, numbers: np.ndarray) -> Value:
     """The elements with these numbers along one of PyTorch's axes, which keeps its place."""
     seen = value.seen
     if seen.grows[axis]:
@@ -146,12 +146,12 @@ def _taken(b: Builder, value: Value, axis: int, numbers: np.ndarray) -> Value:
 
 def _index_select(b: Builder, input: Value, dim: int, index: Value) -> Value:
     numbers = _known(index)
-    return _taken(b, input, dim % input.ndim, np.atleast_1d(numbers))
+    return taken(b, input, dim % input.ndim, np.atleast_1d(numbers))
 
 
 def _flip(b: Builder, input: Value, *dims: Any) -> Value:
     for dim in dims[0] if isinstance(dims[0], (tuple, list)) else dims:
-        input = _taken(b, input, dim % input.ndim, np.arange(input.seen.shape[dim])[::-1])
+        input = taken(b, input, dim % input.ndim, np.arange(input.seen.shape[dim])[::-1])
     return input
 
 
@@ -160,7 +160,7 @@ def _roll(b: Builder, input: Value, shifts: Any, dims: Any = None) -> Value:
         raise ValueError("without dims")
     shifts, dims = (part if isinstance(part, (tuple, list)) else (part,) for part in (shifts, dims))
     for shift, dim in zip(shifts, dims):
-        input = _taken(b, input, dim % input.ndim, np.roll(np.arange(input.seen.shape[dim]), shift))
+        input = taken(b, input, dim % input.ndim, np.roll(np.arange(input.seen.shape[dim]), shift))
     return input
 
 
@@ -219,16 +219,18 @@ def _expand(b: Builder, input: Value, *sizes: Any) -> Value:
     new = [axis for axis in range(value.ndim) if seen.shape[axis] != value.seen.shape[axis]]
     if any(value.seen.shape[axis] != 1 for axis in new):
         raise ValueError("copies along an axis that is longer than 1")
-    if any(seen.grows[axis] and axis > 0 for axis in new):
-        raise ValueError("copies for every sample along another axis than the first")
-    value = b.ordered(value, plain(value.ndim))
-    fixed = [seen.shape[axis] if axis in new and not seen.grows[axis] else 1 for axis in range(value.ndim)]
+    growing = [axis for axis in range(value.ndim) if seen.grows[axis] and not value.seen.grows[axis]]
+    order = (*growing, *(axis for axis in range(value.ndim) if axis not in growing))
+    value = b.ordered(value, order)
+    fixed = [seen.shape[axis] if axis in new and not seen.grows[axis] else 1 for axis in order]
     node = value.node
     if math.prod(fixed) > 1:
         node = b.named(Multiply(), "expand")(node, mx.ones(fixed))
-    if seen.grows[0] and not value.seen.grows[0]:
+    if len(growing) > 1:
+        raise ValueError("copies for every sample along two axes")
+    if growing:
         node = b.named(mf.ForEachSample(), "expand")(node, b.batch())
-    return b.result(node, plain(value.ndim), value.channel)
+    return b.result(node, order, value.channel)
 
 
 def _with_ones(seen: Seen, ndim: int) -> Seen:

@@ -18,6 +18,8 @@ from .pairs import FROM_TORCH
 SIZES = ("shape", "size", "dim", "ndim", "numel", "device", "dtype", "is_floating_point", "is_cuda")  # no numbers of x
 LEAVES = {  # known as a whole, besides those in the table
     "MultiheadAttention", "StochasticDepth", "TransformerEncoder", "TransformerDecoder", "Transformer",
+    "Mish", "SELU", "Softsign", "LogSigmoid", "GLU", "Dropout2d", "RNNCell", "GRUCell", "LSTMCell",
+    *(f"{kind}Pad{size}d" for kind in ("Reflection", "Replication", "Circular") for size in (1, 2)),
 }  # fmt: skip
 
 
@@ -35,6 +37,7 @@ class Seen:
         other: the shape in the second run.
         dtype: PyTorch's.
         constant: the tensor itself, where neither the data nor the number of samples have a say.
+        repeated: that for one sample, where it only stands there once for each sample.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +45,7 @@ class Seen:
     other: tuple[int, ...]
     dtype: Any
     constant: Any = None
+    repeated: Any = None
 
     def picked(self, axes: Sequence[int]) -> Seen:
         """What is left of it, or what it becomes, with these axes in this order."""
@@ -78,40 +82,7 @@ def is_leaf(module: Any) -> bool:
     return home in ("torch", "torchvision", "miniframe") and type(module).__name__ in {*FROM_TORCH, *LEAVES}
 
 
-def calls_of(module: Any, given: int) -> Any:
-    """The calls of a module as torch.fx lists them.
-
-    Args:
-        given: how many inputs it will be given; the others have what they are by default.
-
-    Raises:
-        ValueError: where torch.fx cannot follow the module's code.
-    """
-    import torch.fx
-
-    def in_place(function: Any) -> Any:
-        return lambda x, other: x.tracer.create_proxy("call_function", function, (x, other), {})
-
-    augmented = {f"__{name}__": in_place(getattr(operator, name)) for name in IN_PLACE}  # to torch.fx: x + y
-    Proxy = type("Proxy", (torch.fx.Proxy,), augmented)
-
-    class Tracer(torch.fx.Tracer):
-        proxy_buffer_attributes = True  # so that they may be cut to the length of a sequence
-
-        def is_leaf_module(self, inner: Any, name: str) -> bool:
-            return is_leaf(inner) or super().is_leaf_module(inner, name)
-
-        def proxy(self, node: Any) -> Any:
-            return Proxy(node, self)
-
-    try:
-        return Tracer().trace(module, _left_out(module, given))
-    except Exception as error:
-        name = type(module).__name__
-        raise ValueError(f"from_torch: torch.fx cannot follow the code of {name}: {error}") from error
-
-
-def _left_out(module: Any, given: int) -> dict[str, Any]:
+def left_out(module: Any, given: int) -> dict[str, Any]:
     """The inputs that are not given, with what they are by default."""
     parameters = list(inspect.signature(module.forward).parameters.values())[given:]
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
@@ -123,7 +94,7 @@ def traced(module: Any, graph: Any, examples: tuple[Any, ...]) -> Trace:
     Raises:
         ValueError: where the module refuses the examples.
     """
-    name, examples = type(module).__name__, (*examples, *_left_out(module, len(examples)).values())
+    name, examples = type(module).__name__, (*examples, *left_out(module, len(examples)).values())
     data: set[str] = set()
     with _unchanged(module):
         outputs = _outputs(module, examples)
@@ -156,6 +127,8 @@ def _recorded(module: Any, graph: Any, examples: tuple[Any, ...], name: str, dat
     class Recorder(torch.fx.Interpreter):
         def run_node(self, node: Any) -> Any:
             value = super().run_node(node)
+            if node.op == "output":
+                return value
             if _is_data(node, value, parameters, data):
                 data.add(node.name)
             found[node.name] = _shapes(value) if node.name in data else value
@@ -240,17 +213,21 @@ def _together(first: Any, second: Any) -> Any:
 
     if isinstance(first, torch.Tensor):
         one, two = tuple(first.shape), tuple(second.shape)
+        grows = tuple(a != b for a, b in zip(one, two))
         constant = None if first.is_meta or one != two or not torch.equal(first, second) else first
-        return Seen(one, tuple(a != b for a, b in zip(one, two)), two, first.dtype, constant)
-    if isinstance(first, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in _flat(first)):
+        repeated = None if first.is_meta or sum(grows) != 1 else first.narrow(grows.index(True), 0, 1)
+        if repeated is not None and not all(torch.equal(repeated.expand_as(part), part) for part in (first, second)):
+            repeated = None
+        return Seen(one, grows, two, first.dtype, constant, repeated)
+    if isinstance(first, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in flat(first)):
         return tuple(_together(a, b) for a, b in zip(first, second))
     return first if first == second else Varies()
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def flat(value: Any) -> Iterator[Any]:
     if isinstance(value, (tuple, list)):
         for part in value:
-            yield from _flat(part)
+            yield from flat(part)
     else:
         yield value
 
@@ -258,7 +235,7 @@ def _flat(value: Any) -> Iterator[Any]:
 def _holds_tensors(value: Any) -> bool:
     import torch
 
-    return any(isinstance(part, torch.Tensor) for part in _flat(value))
+    return any(isinstance(part, torch.Tensor) for part in flat(value))
 
 
 def _is_sized(nodes: list[Any], first: dict[str, Any], seen: dict[str, Any], data: set[str]) -> bool:

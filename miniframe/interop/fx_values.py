@@ -138,7 +138,8 @@ def _reshape(sizes: Sequence[int], grows: Sequence[bool], first_kept: bool) -> t
     if sum(grows) > 1:
         raise ValueError("a shape with the number of samples in several axes")
     if first_kept and len(sizes) > 1 and grows[0]:
-        return (mf.Flatten(), "flatten") if len(sizes) == 2 else (mf.Reshape(*sizes[1:]), "reshape")
+        flat = len(sizes) == 2 and sizes[1] > 1
+        return (mf.Flatten(), "flatten") if flat else (mf.Reshape(*sizes[1:]), "reshape")
     return ReshapeTo([-1 if free else size for size, free in zip(sizes, grows)]), "reshape"
 
 
