@@ -122,7 +122,7 @@ def _linalg_norm(
     return _norm(b, input, ord, dim, keepdim)
 
 
-def _normalize(b: Builder, input: Value, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> Value:
+def _normalize(b: Builder, input: Value, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: None = None) -> Value:
     do = _Steps(b)
     length = do.Clip(_length(b, input, p, _dims(input, dim), True), low=eps, high=None)
     return b.result(do.Divide(input.node, length), input.order, input.channel)
