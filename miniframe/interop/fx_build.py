@@ -77,6 +77,7 @@ class GraphBuilder(Builder):
     def __init__(self, module: Any, trace: Trace, exact: bool) -> None:
         self.module, self.trace, self.exact = module, trace, exact
         self.tensors = dict(module.named_parameters(remove_duplicate=False))
+        self.prefix = f"{WHOLE}." if hasattr(module, "holds_one") else ""
         self.layers: dict[Any, Module] = {}
         self.cells: dict[int, Parameter] = {}
         self.taken: set[str] = {name for name, _ in module.named_modules()} | set(self.tensors)
@@ -235,7 +236,7 @@ class GraphBuilder(Builder):
         if id(module) not in self.layers:
             make = FROM_TORCH.get(type(module).__name__)
             layer = module.composed if make is None else make(module if settings is None else settings)
-            self.layers[id(module)] = layer.named(path.removeprefix(f"{WHOLE}."))
+            self.layers[id(module)] = layer.named(path.removeprefix(self.prefix))
         return self.layers[id(module)]
 
     def batch(self) -> Node:

@@ -1,19 +1,17 @@
-"""Calls of PyTorch that have no layer here, but are made of several: norms, gates, einsum, cells, reflected edges."""
+"""Calls of PyTorch that have no layer here, but are made of several: gates, norms, einsum, cells."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
-
-import mlx.core as mx
-import numpy as np
 
 from .. import layers as mf
 from ..core.module import Module
 from ..core.node import Node
 from ..layers import arithmetic, reductions
-from .fx_shapes import taken
+from .fx_edges import adaptive_max, channel_dropout, edges
 from .fx_table import Builder, Call
 from .fx_trace import Seen
 from .fx_values import Value, plain, reduced
@@ -183,36 +181,31 @@ def _matrix(b: Builder, value: Value, letters: str, *groups: list[str]) -> Value
     return b.reshaped(turned, _seen(dict(zip(letters, _axes(value))), *groups))
 
 
-# -------------------------------------------------------------------- edges and channels
+# -------------------------------------------------------------------- sums and cells
 
 
-def edges(b: Builder, input: Value, pad: Any, mode: str) -> Value:
-    """More rows and columns around images, or steps before and after sequences, taken from inside."""
-    sides = [pad] * (2 * (input.ndim - 2)) if isinstance(pad, int) else list(pad)
-    if min(sides) < 0:
-        raise ValueError("that cuts edges off")
-    for k in range(0, len(sides), 2):
-        axis = input.ndim - 1 - k // 2
-        places = np.arange(-sides[k], input.seen.shape[axis] + sides[k + 1])
-        input = taken(b, input, axis, _inside(places, input.seen.shape[axis], mode))
-    return input
+def _log_sum_exp(b: Builder, input: Value, dim: Any, keepdim: bool = False) -> Value:
+    dims, do = _dims(input, dim), _Steps(b)
+    axes = tuple(sorted(input.axis(axis) for axis in dims))
+    largest = do.Max(input.node, axis=axes, keepdims=True)
+    total = do.Log(do.Sum(do.Exp(do.Subtract(input.node, largest)), axis=axes, keepdims=True))
+    order, channel = reduced(input, dims, keepdim)
+    whole = replace(input, node=do.Add(total, largest), seen=_with_ones(input.seen, dims))
+    return b.result(whole.node, order, channel) if keepdim else b.reshaped(whole, b.seen)
 
 
-def _inside(places: np.ndarray, size: int, mode: str) -> np.ndarray:
-    if mode == "circular":
-        return places % size
-    if mode == "replicate":
-        return places.clip(0, size - 1)
-    return np.abs((size - 1) - np.abs((size - 1) - places))  # reflected at the first and at the last
+def _with_ones(seen: Seen, dims: Sequence[int]) -> Seen:
+    gone = {dim % len(seen.shape) for dim in dims}
+    shape, other = (tuple(1 if k in gone else n for k, n in enumerate(part)) for part in (seen.shape, seen.other))
+    return Seen(shape, tuple(g and k not in gone for k, g in enumerate(seen.grows)), other, seen.dtype)
 
 
-def channel_dropout(b: Builder, input: Value, p: float) -> Value:
-    """Drops whole channels in training: a number 1 for each sample and channel goes through Dropout."""
-    value = b.ordered(input, (0, *range(2, input.ndim), 1))
-    ones = Node(mx.ones((1,) * (input.ndim - 1) + (input.seen.shape[1],)))
-    each = b.named(mf.ForEachSample(), "ones")(ones, value.node)
-    kept = b.named(mf.Dropout(p), "dropout")(each)
-    return b.result(_Steps(b).Multiply(value.node, kept), value.order, 1)
+def _product_and_sum(b: Builder, input: Value, mat1: Value, mat2: Value, *, beta: float = 1, alpha: float = 1) -> Value:
+    if (beta, alpha) != (1, 1):
+        raise ValueError(f"beta={beta}, alpha={alpha}; only 1 is known")
+    do, ndim = _Steps(b), mat1.ndim
+    product = do.MatMul(*(b.ordered(part, plain(part.ndim)).node for part in (mat1, mat2)))
+    return b.result(do.Add(b.fitted(input, ndim, plain(ndim)), product), plain(ndim))
 
 
 def cell(b: Builder, module: Any, path: str, input: Value, hx: Any = None) -> Any:
@@ -251,6 +244,9 @@ COMPOSED: dict[str, Call] = {
     "reciprocal": _elementwise(lambda do, x: do.Divide(1.0, x)),
     "log1p": _elementwise(lambda do, x: do.Log(do.Add(x, 1.0))),
     "glu": _glu,
+    "logsumexp": _log_sum_exp,
+    "adaptive_max_pool2d": adaptive_max,
+    **dict.fromkeys(("addmm", "baddbmm"), _product_and_sum),
     "var": _spread(False),
     "std": _spread(True),
     "norm": _norm,
@@ -265,6 +261,7 @@ MODULES_OF: dict[str, Callable[..., Any]] = {  # (builder, module, path, inputs)
     "SELU": lambda b, m, path, input: COMPOSED["selu"](b, input),
     "Softsign": lambda b, m, path, input: COMPOSED["softsign"](b, input),
     "LogSigmoid": lambda b, m, path, input: COMPOSED["logsigmoid"](b, input),
+    "AdaptiveMaxPool2d": lambda b, m, path, input: adaptive_max(b, input, m.output_size, m.return_indices),
     "GLU": lambda b, m, path, input: _glu(b, input, m.dim),
     "Dropout2d": lambda b, m, path, input: channel_dropout(b, input, m.p),
     **{

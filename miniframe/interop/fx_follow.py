@@ -9,7 +9,7 @@ from typing import Any
 
 from .fx_trace import IN_PLACE, flat, is_leaf, left_out
 
-WHOLE = "whole"  # the name, never shown, of a module that is known as a whole and has nothing around it
+WHOLE = "layer"  # the name of a module that is known as a whole and has nothing around it
 
 
 def held(module: Any, count: int) -> Any:
@@ -17,15 +17,16 @@ def held(module: Any, count: int) -> Any:
     import torch
 
     forwards: dict[int, Callable[..., Any]] = {  # because torch.fx asks for the inputs one by one
-        1: lambda self, x: self.whole(x),
-        2: lambda self, x1, x2: self.whole(x1, x2),
-        3: lambda self, x1, x2, x3: self.whole(x1, x2, x3),
-        4: lambda self, x1, x2, x3, x4: self.whole(x1, x2, x3, x4),
+        1: lambda self, x: self.layer(x),
+        2: lambda self, x1, x2: self.layer(x1, x2),
+        3: lambda self, x1, x2, x3: self.layer(x1, x2, x3),
+        4: lambda self, x1, x2, x3, x4: self.layer(x1, x2, x3, x4),
     }
     if count not in forwards:
         raise ValueError(f"from_torch: a {type(module).__name__} alone takes up to {len(forwards)} inputs, got {count}")
     holder = type(type(module).__name__, (torch.nn.Module,), {"forward": forwards[count]})()
     holder.add_module(WHOLE, module)
+    holder.holds_one = True
     return holder.train(module.training)
 
 
@@ -109,6 +110,8 @@ def made_up(module: Any) -> Iterator[tuple[Any, ...]]:
     for kind in ("RNN", "GRU", "LSTM"):
         makers[kind] = lambda m: [torch.randn(2, 7, m.input_size)]
     for inner in module.modules():
+        if hasattr(inner, "holds_one"):
+            continue
         if (make := makers.get(type(inner).__name__)) is not None:
             yield from ((example,) for example in make(inner))
             return

@@ -22,6 +22,7 @@ from .fx_follow import calls_of, held, made_up
 from .fx_layers import MODULES
 from .fx_trace import Trace, is_leaf, traced
 from .layouts import from_torch_layout, numpy_arrays
+from .pairs import FROM_TORCH
 from .sequences import unpacked
 
 USUAL = (224, 224)  # what most networks for images are made for
@@ -41,7 +42,8 @@ def graph_from_torch(module: Any, example: Any = None) -> Graph:
     trace = _on_something(traceable, calls) if examples is None else traced(traceable, calls, examples)
     builder = GraphBuilder(traceable, trace, exact=examples is not None or trace.sized)
     graph = builder.graph()
-    _load(graph, module, builder.renamed)
+    alone = type(module).__name__ in FROM_TORCH  # and so has the name of the layer in front of its parameters'
+    _load(graph, traceable if alone else module, builder.renamed)
     _compare(graph, builder, type(module).__name__)
     return graph.train(module.training)
 

@@ -10,6 +10,7 @@ from . import fx_attention
 from .fx_attention import BatchFirst
 from .fx_calls import CALLS
 from .fx_composed import MODULES_OF
+from .fx_edges import padded_conv
 from .fx_functions import looked_up, on_last
 from .fx_table import Builder
 from .fx_trace import Seen
@@ -17,6 +18,11 @@ from .fx_values import Value, channels_last, plain
 from .pairs import FROM_TORCH
 
 Make = Callable[..., Any]  # (builder, PyTorch's module, its path, the arguments of the call) -> values
+
+
+def _conv(b: Builder, module: Any, path: str, input: Value) -> Value:
+    inside = module.padding_mode != "zeros" and any(module._reversed_padding_repeated_twice)
+    return (padded_conv if inside else _on_channels)(b, module, path, input)
 
 
 def _on_channels(b: Builder, module: Any, path: str, input: Value) -> Value:
@@ -104,13 +110,14 @@ MODULES: dict[str, Make] = {
     **dict.fromkeys(FROM_TORCH, _alike),
     **dict.fromkeys(("Linear", "RMSNorm"), _last),
     **dict.fromkeys(
-        ("Conv1d", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d",
+        ("ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d",
          "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "AdaptiveAvgPool2d", "Upsample", "ZeroPad2d",
          "ChannelShuffle", "GlobalAvgPool1d", "GlobalMaxPool1d"),
         _on_channels,
     ),
     "Embedding": _embedding,
     "PositionEmbedding": _plain,
+    **dict.fromkeys(("Conv1d", "Conv2d"), _conv),
     "Computed": _composed,
     "Attention": _composed,
     "LayerNorm": _layer_norm,

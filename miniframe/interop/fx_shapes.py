@@ -17,7 +17,7 @@ from ..layers.arithmetic import Index, Multiply
 from .fx_functions import embedding
 from .fx_table import Builder, Call
 from .fx_trace import Seen, Varies
-from .fx_values import Value, plain
+from .fx_values import Places, Value, plain
 
 
 def _reshape(b: Builder, input: Value, *shape: Any, **named: Any) -> Value:
@@ -45,7 +45,15 @@ def _movedim(b: Builder, input: Value, source: int, destination: int) -> Value:
     return b.turned(input, dims)
 
 
-def _attribute(b: Builder, input: Value, name: str) -> Value:
+def _not_places(part: Any) -> Any:
+    if isinstance(part, Places):
+        raise ValueError("asks for the places of the largest or smallest")
+    return part
+
+
+def _attribute(b: Builder, input: Any, name: str) -> Value:
+    if isinstance(input, tuple) and name in ("values", "indices"):
+        return _not_places(input[name == "indices"])  # type: ignore[no-any-return]
     if name not in ("T", "mT", "data"):
         raise ValueError(f"its attribute {name}")
     return input if name == "data" else _t(b, input) if name == "T" else _transpose(b, input, -2, -1)
@@ -86,7 +94,7 @@ def _unbind(b: Builder, input: Value, dim: int = 0) -> tuple[Value, ...]:
 def _getitem(b: Builder, input: Any, index: Any) -> Any:
     """x[...] with numbers, slices, None, ..., and one array of numbers that are known; rows of a learned table."""
     if isinstance(input, (tuple, list)):
-        return input[index]
+        return _not_places(input[index])
     parts = index if isinstance(index, tuple) else (index,)
     ids = parts[0]
     if input.parameter and input.ndim == 2 and len(parts) == 1 and isinstance(ids, Value) and ids.seen.constant is None:

@@ -16,9 +16,10 @@ from typing import Any
 from .pairs import FROM_TORCH
 
 SIZES = ("shape", "size", "dim", "ndim", "numel", "device", "dtype", "is_floating_point", "is_cuda")  # no numbers of x
+ALIKE = "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full"  # no numbers of x
 LEAVES = {  # known as a whole, besides those in the table
     "MultiheadAttention", "StochasticDepth", "TransformerEncoder", "TransformerDecoder", "Transformer",
-    "Mish", "SELU", "Softsign", "LogSigmoid", "GLU", "Dropout2d", "RNNCell", "GRUCell", "LSTMCell",
+    "AdaptiveMaxPool2d", "Mish", "SELU", "Softsign", "LogSigmoid", "GLU", "Dropout2d", "RNNCell", "GRUCell", "LSTMCell",
     *(f"{kind}Pad{size}d" for kind in ("Reflection", "Replication", "Circular") for size in (1, 2)),
 }  # fmt: skip
 
@@ -167,6 +168,8 @@ def _is_data(node: Any, value: Any, parameters: set[str], data: set[str]) -> boo
     if node.op == "call_module" and any(name.startswith(f"{node.target}.") for name in parameters):
         return True
     about = node.args[1] if node.target is getattr else getattr(node.target, "__name__", node.target)
+    if (about if isinstance(about, str) else "") in ALIKE:
+        return False
     from_data = any(source.name in data for source in node.all_input_nodes)
     return from_data and (_holds_tensors(value) or about not in SIZES)
 

@@ -51,6 +51,11 @@ class Refused:
     """Stands for what a call without a counterpart would have given, so that the rest can be looked at."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Stands for where the largest or smallest numbers were found, which nobody may ask for here."""
+
+
 def plain(ndim: int) -> Order:
     """PyTorch's own order."""
     return tuple(range(ndim))

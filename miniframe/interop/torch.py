@@ -104,6 +104,7 @@ def _is_made_of_layers(module: Any) -> bool:
     if type(module).__name__ == "Sequential" or composed is not None:
         return all(_is_made_of_layers(inner) for inner in module.children())
     padded = getattr(module, "padding_idx", None) is not None and module.weight.requires_grad
+    padded = padded or (type(module).__name__ in ("Conv1d", "Conv2d") and module.padding_mode != "zeros")
     return is_leaf(module) and type(module).__name__ in FROM_TORCH and not padded
 
 

@@ -218,6 +218,42 @@ class EndsTwiceInTraining(nn.Module):
         return (self.fc(h), self.side(h)) if self.training else self.fc(h)
 
 
+@model(torch.randn(2, 3, 12, 12))
+class EdgesFromInside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = (nn.Conv2d(3, 3, 3, 2, 1, padding_mode=mode) for mode in ("reflect", "replicate"))
+        self.pool = nn.AdaptiveMaxPool2d((3, 2))
+
+    def forward(self, x):
+        return self.pool(self.a(x) * self.b(x)) + F.adaptive_max_pool2d(x, 1)
+
+
+@model(torch.randn(4, 6))
+class SumsAndZeros(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(6, 5)), nn.Parameter(torch.randn(5))
+
+    def forward(self, x):
+        y = torch.addmm(self.bias, x, self.weight)
+        y = torch.maximum(y, torch.zeros_like(y)) + torch.logsumexp(x, dim=1, keepdim=True) - x.logsumexp(-1)[:, None]
+        y = torch.cat([y, x.new_zeros(x.shape[0], 2), x.new_ones(y.size(0), 1)], 1)
+        return y.max(dim=1, keepdim=True)[0] - x.min(1, keepdim=True).values + y * torch.full((x.size(0), 1), 0.5)
+
+
+@model(torch.randn(3, 7, 6))
+class SeesNoFuture(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(6, 4, 3), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        h = self.norm(self.conv(F.pad(x.transpose(1, 2), (2, 0)))).transpose(1, 2)
+        scores = (h @ h.transpose(1, 2)).masked_fill(~torch.tril(torch.ones(x.size(1), x.size(1)).bool()), -1e9)
+        return scores.softmax(-1) @ h
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_model_is_the_same_here_back_in_pytorch_and_in_onnx(name, tmp_path):
     kind, inputs = MODELS[name]
@@ -313,3 +349,14 @@ def test_what_cannot_be_taken_over_says_what_to_write(function, message):
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))
     with pytest.raises((TypeError, ValueError), match=f"^from_torch: .*{message}"):
         interop.from_torch(Says(function, fc=nn.Linear(3, 3), normed=normed), torch.randn(2, 3))
+
+
+@pytest.mark.parametrize("module, x", [
+    (nn.Embedding(9, 4, padding_idx=0), torch.tensor([[1, 0, 2]])),
+    (nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), torch.randn(2, 3, 6, 7)),
+    (nn.Sequential(nn.Conv2d(3, 4, 5, padding=2, padding_mode="circular"), nn.ReLU()), torch.randn(2, 3, 6, 7)),
+])  # fmt: skip
+def test_a_layer_of_which_several_are_made_comes_alone_too(module, x):
+    found = interop.from_torch(module, x)
+    same(found, module, x)
+    close(interop.to_torch(found)(x), module(x))

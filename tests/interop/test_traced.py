@@ -348,7 +348,7 @@ def test_all_options_without_a_counterpart_are_named_at_once():
         (lambda m, x: m.fc(x[:, :2]), "Says refuses an example of shape"),
         (lambda m, x: x.shape[1], "expected a module that returns tensors that depend on its inputs"),
         (lambda m, x: x[torch.tensor([1, 0])], "picks samples by their numbers"),
-        (lambda m, x: x.max(1)[0], "with the places of what it finds"),
+        (lambda m, x: x.max(1)[1], "asks for the places of the largest or smallest"),
     ],
 )
 def test_what_cannot_be_followed_says_why(function, message):
