@@ -48,8 +48,8 @@ def test_the_trained_network_gives_pytorchs_outputs_and_gradients_element_by_ele
     expected = module(tensor)
     upstream = [np.random.default_rng(k).normal(size=tuple(y.shape)) for k, y in enumerate(expected)]
     torch.autograd.backward(expected, [torch.tensor(u) for u in upstream])
-    put_values(cells, [value.astype(mx.float64) for value in before])
-    with mx.stream(mx.cpu):
+    with mx.stream(mx.cpu):  # the only one that knows double precision
+        put_values(cells, [value.astype(mx.float64) for value in before])
         found = net(mx.array(x.astype(np.float64), dtype=mx.float64))
         net.zero_grad()
         received = net.backward(tuple(mx.array(u, dtype=mx.float64) for u in upstream))
@@ -63,6 +63,7 @@ def test_the_trained_network_gives_pytorchs_outputs_and_gradients_element_by_ele
         grad = from_torch_layout(owners[name.rpartition(".")[0]], theirs_grad, 1)
         close(p.grad, grad.reshape(p.shape), 1e-9)
     put_values(cells, before)
+    net.zero_grad()
     module.float()
 
 
