@@ -187,7 +187,7 @@ def test_decoders_take_masks(norm_first, batch_first):
     there_and_back(module, torch.randn(N, T, D), torch.randn(N, S, D))
 
 
-def test_padding_of_what_is_read_and_of_what_is_written():
+def test_padding_of_what_is_read_and_of_what_is_written(tmp_path):
     class Translation(nn.Module):
         def __init__(self):
             super().__init__()
@@ -210,6 +210,12 @@ def test_padding_of_what_is_read_and_of_what_is_written():
     same_in_blocks(model.eval(), module.eval(), read, written)
     assert "transformer.decoder.layers.1.cross.key.weight" in dict(model.named_parameters())
     close(interop.to_torch(model)(read, written), module(read, written))
+    runtime = pytest.importorskip("onnxruntime")
+    arrays = tuple(mx.array(part.numpy().astype(np.int32)) for part in (read, written))
+    model.export(tmp_path / "translation.onnx", arrays)
+    session = runtime.InferenceSession(tmp_path / "translation.onnx")
+    given = {part.name: np.array(x)[:2] for part, x in zip(session.get_inputs(), arrays)}
+    close(session.run(None, given)[0], module(read[:2], written[:2]))
 
 
 def test_whole_layers_and_stacks_come_without_a_module_around_them():
