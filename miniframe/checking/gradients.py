@@ -9,6 +9,7 @@ from ..core.module import Module
 from ..losses import get as get_loss
 from ..losses.base import Loss
 from .blame import explain
+from .corners import look_beside
 from .doubles import in_double_precision
 from .experiment import Experiment
 from .report import Report
@@ -27,8 +28,10 @@ def check_gradients(
     The output is weighted by random numbers, the upstream gradient of the check, so that no element can hide behind
     another. Everything runs in float64 on the CPU, whatever the default device; the module and the loss are as before
     afterwards. Elements at a corner, such as ReLU's at 0, have no derivative; where the slopes on both sides stay
-    apart however short the step, and backward's lies between them, they are counted as kinks, not as failures. A
-    parameter or input of which nothing could be compared fails.
+    apart however short the step, and backward's lies between them, they are counted as kinks, not as failures. Where
+    one number meets several corners at once, as a pixel of a plain area does in MaxPool2d, it is compared a little
+    beside, and every layer alone at its own corners (``checking/corners.py``). A parameter or input of which nothing
+    could be compared fails.
 
     Where a first step disagrees with backward, steps from an eighth of the number down to its last digits decide
     (``checking/settle.py``), so inputs may be tiny, huge, or next to a pole.
@@ -64,6 +67,7 @@ def check_gradients(
     with in_double_precision(module, *([] if given is None else [given])):
         check = Experiment(module, inputs, given, target, seed, tolerance)
         report = check.report()
+        look_beside(check, report)
         if not report.passed:
             explain(check, report)
         return report

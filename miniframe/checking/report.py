@@ -35,6 +35,7 @@ class Row:
         right, left: the one-sided slopes whose mean is ``numeric``.
         missing: backward gave no gradient at all.
         kinks: the number of elements left out because the function has a corner there, however short the step.
+        beside: the number of elements at several corners at once, compared where everything is moved a little.
         unclear: the number of elements left out because rounding hides their derivative.
         tolerance: the largest error that passes.
         corner: where the function has a corner, also where backward's value lies outside of its slopes.
@@ -61,6 +62,7 @@ class Row:
     trouble: str = ""
     diagnosis: str = ""
     evaluations: int = 0
+    beside: int = 0
 
     @property
     def is_input(self) -> bool:
@@ -79,6 +81,7 @@ class Row:
     def lines(self, width: int) -> list[str]:
         """The row as text, with the diagnosis below it."""
         kinks = f", {self.kinks} at a kink left out" if self.kinks else ""
+        kinks += f", {self.beside} at several kinks compared beside them" if self.beside else ""
         kinks += f", {self.unclear} hidden by rounding left out" if self.unclear else ""
         lines = [f"  {'ok ' if self.passed else 'BAD'} {self.name:<{width}}  {self.error:.1e}  {self.shape}{kinks}"]
         if self.shape and 0 in self.shape:

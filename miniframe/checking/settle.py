@@ -77,6 +77,7 @@ def settle(
         tolerance: up to which the first step is believed.
     """
     doubtful = np.flatnonzero(~first.agrees(a, tolerance))
+    corners = doubtful[:0]
     if len(doubtful) > FEW:  # three steps settle most of them
         near = STEP * scale * SHRINK ** np.array([1.0, 0.0, -1.0])
         first.put(doubtful, _ladder(slopes, doubtful, x, np.tile(near, (len(doubtful), 1)), rounding, whole)[0])
@@ -84,7 +85,19 @@ def settle(
         vague = (first.doubt[doubtful] > 0.03 * off) & ~first.agrees(a, 10 * tolerance)[doubtful]
         unclear = doubtful[~np.isfinite(first.numeric[doubtful]) | first.kink[doubtful] | vague]
         sure = doubtful[~np.isin(doubtful, unclear)]
-        doubtful = np.concatenate([unclear, sure[:FEW]])
+        corners = unclear[first.kink[unclear]]
+        some = corners[:: max(1, len(corners) // FEW)]  # if all of these are corners, so are the others
+        corners = corners[~np.isin(corners, some)]
+        doubtful = np.concatenate([unclear[~np.isin(unclear, corners)], sure[:FEW]])
+    _climb(slopes, doubtful, x, scale, rounding, whole, first)
+    if len(corners) and not first.kink[some].all():
+        _climb(slopes, corners, x, scale, rounding, whole, first)
+
+
+def _climb(
+    slopes: Slopes, doubtful: np.ndarray, x: np.ndarray, scale: float, rounding: float, whole: float, first: Measured
+) -> None:
+    """Improve ``first`` at these places by every step that may suit them."""
     if not len(doubtful):
         return
     own = abs(x[doubtful])

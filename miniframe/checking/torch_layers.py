@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
     Tensor = torch.Tensor
 
+COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    ">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
 Own = dict[str, Any]  # the layer's parameters as tensors
 
 
@@ -59,6 +63,7 @@ def functions() -> dict[str, Callable[..., Any]]:
         "Concatenate": lambda layer, own, *parts: torch.cat(parts, dim=layer.axis),
         "ForEachSample": lambda layer, own, x, batch: x.expand(len(batch), *x.shape[1:]) + 0 * batch.sum(),
         "Stack": lambda layer, own, *parts: torch.stack(parts, dim=layer.axis),
+        "Compare": lambda layer, own, x, y: COMPARED[layer.sign](x, y),
         "Where": lambda layer, own, condition, x, y: torch.where(condition != 0, x, y),
         "Maximum": lambda layer, own, x, y: torch.maximum(x, y),
         "Minimum": lambda layer, own, x, y: torch.minimum(x, y),

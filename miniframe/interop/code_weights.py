@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..core.module import Module
 from ..layers import Conv2d, Embedding, Linear, PositionEmbedding
+from ..layers.unrolling import Recurrent
 from ..models.gpt import GPT
 
 LIBRARIES = {"numpy": ("np", "numpy"), "torch": ("torch", "torch"), "mlx": ("mx", "mlx.core")}
@@ -38,6 +39,8 @@ def initial(model: Module, language: str) -> Iterator[str]:
         if isinstance(cell, (Linear, Conv2d)):
             for own in ("weight", "bias"):
                 bounds[f"{name}.{own}" if name else own] = math.prod(cell.weight.shape[1:])
+        elif isinstance(cell, Recurrent):  # what it adds up of its own state
+            bounds |= {f"{name}.{own}" if name else own: cell.hidden_size for own, _ in cell.named_parameters()}
     for name, array in model.state_dict().items():
         shape, fan_in = tuple(array.shape), bounds.get(name, 0)
         if name in stds:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .. import layers as mf
 from ..core.module import Module
 from ..layers.arithmetic import Add, Multiply
-from . import code_images, code_sequences
+from . import code_images, code_recurrent, code_sequences
 from .code_call import Call, count_of
 
 
@@ -152,6 +152,7 @@ FORMULAS: dict[type[Module], Callable[[Call], None]] = {
     mf.MergeHeads: code_sequences.merge_heads,
     mf.ScaledDotProductAttention: code_sequences.attention,
     mf.GELU: code_sequences.gelu,
+    **dict.fromkeys((mf.RNN, mf.GRU, mf.LSTM), code_recurrent.recurrent),
     mf.Identity: _elementwise("{x}", "{dy}"),
     mf.Tanh: _elementwise("{xp}.tanh({x})", "{dy} * (1 - {y} * {y})"),
     mf.Sigmoid: _elementwise("1 / (1 + {xp}.exp(-{x}))", "{dy} * {y} * (1 - {y})"),

@@ -15,7 +15,9 @@ from ..core.node import Node
 from ..core.parts import Learned
 from ..core.words import numbered
 from ..graph.graph import Graph
+from ..layers import ForEachSample
 from .fx_calls import CALLS
+from .fx_follow import WHOLE
 from .fx_layers import MODULES
 from .fx_shapes import SHAPES
 from .fx_table import Builder
@@ -37,7 +39,8 @@ def check_known(module: Any, nodes: list[Any]) -> None:
         if node.op == "call_module":
             inner = module.get_submodule(node.target)
             if type(inner).__name__ not in MODULES or not is_leaf(inner):
-                refused.append(f"{node.target!r}, a {type(inner).__name__}")
+                hint = " (first remove its parametrizations)" if hasattr(inner, "parametrizations") else ""
+                refused.append(f"{node.target!r}, a {type(inner).__name__}{hint}")
         elif node.op in ("call_function", "call_method") and name_of(node) not in CALLS and not _is_plain(node):
             refused.append(f"{place_of(node)}{name_of(node)}()")
     if refused:
@@ -74,6 +77,7 @@ class GraphBuilder(Builder):
     def __init__(self, module: Any, trace: Trace, exact: bool) -> None:
         self.module, self.trace, self.exact = module, trace, exact
         self.tensors = dict(module.named_parameters(remove_duplicate=False))
+        self.prefix = f"{WHOLE}." if hasattr(module, "holds_one") else ""
         self.layers: dict[Any, Module] = {}
         self.cells: dict[int, Parameter] = {}
         self.taken: set[str] = {name for name, _ in module.named_modules()} | set(self.tensors)
@@ -140,7 +144,11 @@ class GraphBuilder(Builder):
         channel = 1 if len(seen.shape) == 4 or _is_convolved(node, self.module) else None
         order = plain(len(seen.shape)) if channel is None else channels_last(len(seen.shape))
         dtype = mx.float32 if seen.dtype.is_floating_point else mx.bool_ if "bool" in str(seen.dtype) else mx.int32
-        shape = tuple(seen.shape[axis] for axis in order)[1:] if self.exact and order[:1] == (0,) else None
+        shape = (
+            tuple(seen.shape[axis] for axis in order)[1:]
+            if self.exact and order[:1] == (0,) and seen.grows[0]
+            else None
+        )
         value = Value(Input(shape, node.name, dtype), seen, order, channel)
         self.inputs.append(value)
         return value
@@ -151,11 +159,16 @@ class GraphBuilder(Builder):
             return tuple(map(self.constant, seen))
         if not isinstance(seen, Seen):
             return seen
-        if seen.constant is None:
+        if seen.constant is None and (seen.repeated is None or not self.inputs):
             return Varies()
-        array = seen.constant.detach().cpu().numpy()
+        array = (seen.repeated if seen.constant is None else seen.constant).detach().cpu().numpy()
         array = array.astype(np.float32) if array.dtype == np.float64 else array
-        return Value(Node(mx.array(array)), seen, plain(len(seen.shape)))
+        if seen.constant is not None:
+            return Value(Node(mx.array(array)), seen, plain(len(seen.shape)))
+        k = seen.grows.index(True)
+        order = (k, *(axis for axis in range(array.ndim) if axis != k))
+        one = Node(mx.array(np.ascontiguousarray(array.transpose(order))))
+        return Value(self.named(ForEachSample(), "expand")(one, self.batch()), seen, order)
 
     def finished(self, value: Value) -> Value:
         """An output in the order that users see: channels last, and otherwise as PyTorch has it."""
@@ -194,6 +207,8 @@ class GraphBuilder(Builder):
                 return MODULES[type(inner).__name__](self, inner, node.target, *args, **kwargs)
             if name_of(node) not in SHAPES and any(isinstance(part, Varies) for part in leaves((args, kwargs))):
                 raise ValueError("a number that depends on the number of samples")
+            if name_of(node) not in CALLS:
+                raise ValueError("of numbers that depend on the data")
             function = CALLS[name_of(node)]
             inspect.signature(function).bind(self, *args, **kwargs)
             return function(self, *args, **kwargs)
@@ -221,7 +236,7 @@ class GraphBuilder(Builder):
         if id(module) not in self.layers:
             make = FROM_TORCH.get(type(module).__name__)
             layer = module.composed if make is None else make(module if settings is None else settings)
-            self.layers[id(module)] = layer.named(path)
+            self.layers[id(module)] = layer.named(path.removeprefix(self.prefix))
         return self.layers[id(module)]
 
     def batch(self) -> Node:

@@ -13,11 +13,14 @@ import mlx.core as mx
 from .. import layers as mf
 from ..core.module import Module
 from ..layers import arithmetic, elementwise, reductions
-from .fx_functions import FUNCTIONS
+from .fx_attention import function as attention
+from .fx_composed import COMPOSED
+from .fx_edges import edges, zeros_before_and_after
+from .fx_functions import FUNCTIONS, zeros_around
 from .fx_shapes import SHAPES
 from .fx_table import Builder, Call
 from .fx_trace import Seen
-from .fx_values import Value, plain, reduced
+from .fx_values import Places, Value, plain, reduced
 
 
 def _alike(kind: str, make: Callable[..., Module]) -> Call:
@@ -145,16 +148,16 @@ def _masked_fill(b: Builder, input: Value, mask: Value, value: float) -> Value:
 
 
 def _reduction(kind: str, make: Callable[..., Module]) -> Call:
-    def call(b: Builder, input: Value, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Value:
-        if not isinstance(b.seen, Seen):
-            raise ValueError("with the places of what it finds")
+    def call(b: Builder, input: Value, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+        found = b.seen if isinstance(b.seen, Seen) else b.seen[0]  # a tuple: with the places of what it finds
         dims = tuple(range(input.ndim)) if dim in (None, ()) else (dim,) if isinstance(dim, int) else tuple(dim)
         gone = {axis % input.ndim for axis in dims}
         if make is reductions.Mean and gone == {2, 3} and input.order == (0, 2, 3, 1) and not keepdim:
             return b.result(b.named(mf.GlobalAvgPool2d(), kind)(input.node), (0, 1), 1)
         order, channel = reduced(input, gone, keepdim)
         layer = make(tuple(sorted(input.axis(axis) for axis in gone)), keepdim)
-        return b.result(b.named(layer, kind)(input.node), order, channel)
+        result = b.result(b.named(layer, kind)(input.node), order, channel, found)
+        return result if isinstance(b.seen, Seen) else (result, Places())
 
     return call
 
@@ -171,9 +174,17 @@ def _to_type(b: Builder, input: Value, *args: Any, **kwargs: Any) -> Value:
     return b.alike(elementwise.AsType(mx.float32), input, "astype")
 
 
+def _pad(b: Builder, input: Value, pad: Any, mode: str = "constant", value: float | None = None) -> Value:
+    if mode == "constant" and not value and input.ndim == 3 and len(pad) == 2 and min(pad) >= 0:
+        return zeros_before_and_after(b, input, pad)
+    return zeros_around(b, input, pad, mode, value) if mode == "constant" else edges(b, input, pad, mode)
+
+
 CALLS: dict[str, Call] = {
     **SHAPES,
     **FUNCTIONS,
+    **COMPOSED,
+    "scaled_dot_product_attention": attention,
     **{
         name: _alike(name, make)
         for name, make in {
@@ -184,7 +195,8 @@ CALLS: dict[str, Call] = {
         }.items()
     },
     **dict.fromkeys(("contiguous", "clone", "requires_grad_"), _same),
-    **dict.fromkeys(("to", "float", "type_as", "type"), _to_type),
+    **dict.fromkeys(("to", "float", "type_as", "type", "bool", "long", "int", "double"), _to_type),
+    "pad": _pad,
     "gelu": _gelu,
     "elu": _elu,
     "leaky_relu": _leaky_relu,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
+
 from .. import layers as mf
 from ..core.module import Module
+from ..core.node import Node
 from .fx_table import Builder, Call
+from .fx_trace import Seen
 from .fx_values import Value, plain
 
 
@@ -35,12 +39,12 @@ def _linear(b: Builder, input: Value, weight: Value, bias: Value | None = None) 
     return on_last(b, layer, input)
 
 
-def on_last(b: Builder, layer: Module, value: Value) -> Value:
+def on_last(b: Builder, layer: Module, value: Value, seen: Seen | None = None) -> Value:
     """A layer that works along PyTorch's last axis, wherever the others stand here."""
     last = value.ndim - 1
     if value.order[-1] != last:
         value = b.ordered(value, (*(axis for axis in value.order if axis != last), last))
-    return b.result(layer(value.node), value.order, value.channel)
+    return b.result(layer(value.node), value.order, value.channel, seen)
 
 
 def _layer_norm(
@@ -89,9 +93,27 @@ def _conv1d(
     return b.on_channels(_weighted(b, layer, "conv1d", weight=weight, bias=bias), input)
 
 
-def _embedding(b: Builder, input: Value, weight: Value, padding_idx: Any = None, **options: Any) -> Value:
+def embedding(
+    b: Builder, input: Value, weight: Value, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Value:  # fmt: skip
+    if max_norm is not None or scale_grad_by_freq:
+        raise ValueError("with max_norm or scale_grad_by_freq")
     layer = _weighted(b, mf.Embedding(*weight.seen.shape), "embedding", weight=weight)
-    return b.result(layer(b.ordered(input, plain(input.ndim)).node), plain(input.ndim + 1))
+    return looked_up(b, layer, input, b.tensors[str(weight.parameter)], padding_idx)
+
+
+def looked_up(b: Builder, layer: Module, ids: Value, table: Any, padding_idx: int | None) -> Value:
+    """Rows of a table; that of the padding, which never learns in PyTorch, comes from outside the table."""
+    node = b.ordered(ids, plain(ids.ndim)).node
+    y = layer(node)
+    if padding_idx is not None and table.requires_grad:
+        row = mx.array(table[padding_idx].detach().float().cpu().numpy())
+        number = mx.array(padding_idx % len(table), dtype=mx.int32)
+        is_padding = b.named(mf.Compare("=="), "is_padding")(node, Node(number))
+        wide = b.named(mf.Unsqueeze(-1), "unsqueeze")(is_padding)
+        y = b.named(mf.Where(), "padding")(wide, Node(row), y)
+    return b.result(y, plain(ids.ndim + 1))
 
 
 def _two(value: Any) -> tuple[int, int]:
@@ -152,28 +174,11 @@ def _interpolate(
     return b.on_channels(b.named(layer, "interpolate"), input)
 
 
-def _pad(b: Builder, input: Value, pad: Any, mode: str = "constant", value: float | None = None) -> Value:
+def zeros_around(b: Builder, input: Value, pad: Any, mode: str = "constant", value: float | None = None) -> Value:
     if mode != "constant" or value not in (None, 0) or input.ndim != 4 or len(pad) > 4 or min(pad) < 0:
         raise ValueError("other than zeros around images")
     sides = (*pad, *(0,) * (4 - len(pad)))
     return b.on_channels(b.named(mf.ZeroPad2d(sides), "pad"), input)
-
-
-# -------------------------------------------------------------------- attention
-
-
-def _attention(
-    b: Builder, query: Value, key: Value, value: Value, attn_mask: Value | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
-) -> Value:  # fmt: skip
-    if is_causal and query.seen.shape[-2] != key.seen.shape[-2]:
-        raise ValueError("causal, with another number of keys than queries")
-    if attn_mask is not None and "bool" not in str(attn_mask.seen.dtype):
-        raise ValueError("a mask of numbers that are added; bools are known")
-    layer = mf.ScaledDotProductAttention(is_causal, dropout_p, scale)
-    given = [value for value in (query, key, value, attn_mask) if value is not None]
-    nodes = [b.ordered(part, plain(part.ndim)).node for part in given]
-    return b.result(b.named(layer, "attention")(*nodes), plain(query.ndim))
 
 
 FUNCTIONS: dict[str, Call] = {
@@ -183,13 +188,11 @@ FUNCTIONS: dict[str, Call] = {
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "group_norm": _group_norm,
-    "embedding": _embedding,
+    "embedding": embedding,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "max_pool1d": _pool1d("MaxPool1d"),
     "avg_pool1d": _pool1d("AvgPool1d"),
     "adaptive_avg_pool2d": _adaptive,
     "interpolate": _interpolate,
-    "pad": _pad,
-    "scaled_dot_product_attention": _attention,
 }

@@ -18,9 +18,11 @@ from ..layers import LayerScale
 from ..saving.weights import put_weights
 from .fx_build import GraphBuilder, check_known, leaves
 from .fx_calls import CALLS
+from .fx_follow import calls_of, held, made_up
 from .fx_layers import MODULES
-from .fx_trace import Trace, calls_of, made_up, traced
+from .fx_trace import Trace, is_leaf, traced
 from .layouts import from_torch_layout, numpy_arrays
+from .pairs import FROM_TORCH
 from .sequences import unpacked
 
 USUAL = (224, 224)  # what most networks for images are made for
@@ -33,12 +35,15 @@ def graph_from_torch(module: Any, example: Any = None) -> Graph:
         example: an input, or a tuple of several, as PyTorch has them.
     """
     examples = None if example is None else _as_tensors(example)
-    calls = calls_of(module, 1 if examples is None else len(examples))
-    check_known(module, list(calls.nodes))
-    trace = _on_something(module, calls) if examples is None else traced(module, calls, examples)
-    builder = GraphBuilder(module, trace, exact=examples is not None or trace.sized)
+    count = 1 if examples is None else len(examples)
+    traceable = held(module, count) if is_leaf(module) else module
+    calls = calls_of(traceable, count)
+    check_known(traceable, list(calls.nodes))
+    trace = _on_something(traceable, calls) if examples is None else traced(traceable, calls, examples)
+    builder = GraphBuilder(traceable, trace, exact=examples is not None or trace.sized)
     graph = builder.graph()
-    _load(graph, module, builder.renamed)
+    alone = type(module).__name__ in FROM_TORCH  # and so has the name of the layer in front of its parameters'
+    _load(graph, traceable if alone else module, builder.renamed)
     _compare(graph, builder, type(module).__name__)
     return graph.train(module.training)
 
@@ -132,7 +137,7 @@ def supported() -> None:
 
     >>> supported()  # doctest: +ELLIPSIS
     modules: AdaptiveAvgPool2d, ..., Conv2d, ...
-    functions and methods: abs, adaptive_avg_pool2d, add, ...
+    functions and methods: abs, adaptive_avg_pool2d, ...
     """
     print("modules:", ", ".join(sorted(name for name in MODULES if name not in ("Computed", "Attention"))))
     print("functions and methods:", ", ".join(sorted(name for name in CALLS if not name.startswith(("_", "getattr")))))

@@ -6,14 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import layers as mf
+from . import fx_attention
+from .fx_attention import BatchFirst
 from .fx_calls import CALLS
-from .fx_functions import on_last
+from .fx_composed import MODULES_OF
+from .fx_edges import padded_conv
+from .fx_functions import looked_up, on_last
 from .fx_table import Builder
 from .fx_trace import Seen
 from .fx_values import Value, channels_last, plain
 from .pairs import FROM_TORCH
 
 Make = Callable[..., Any]  # (builder, PyTorch's module, its path, the arguments of the call) -> values
+
+
+def _conv(b: Builder, module: Any, path: str, input: Value) -> Value:
+    inside = module.padding_mode != "zeros" and any(module._reversed_padding_repeated_twice)
+    return (padded_conv if inside else _on_channels)(b, module, path, input)
 
 
 def _on_channels(b: Builder, module: Any, path: str, input: Value) -> Value:
@@ -68,48 +77,21 @@ def _as_function(name: str, *options: str) -> Make:
     return call
 
 
-def _attention(
-    b: Builder, module: Any, path: str, query: Value, key: Value, value: Value, key_padding_mask: Any = None,
-    need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
-) -> Any:  # fmt: skip
-    if key_padding_mask is not None or attn_mask is not None or is_causal:
-        raise ValueError("with a mask")
-    if key is not value:
-        raise ValueError("with keys and values of different origin")
-    order = plain(3) if module.batch_first else (1, 0, 2)
-    layer = b.layer_of(module, path, _BatchFirst(module))
-    given = [query] if query is key else [query, key]
-    node = layer(*[b.ordered(part, order).node for part in given])
-    return b.result(node, order, None, b.seen[0]), None
+def _embedding(b: Builder, module: Any, path: str, input: Value) -> Value:
+    return looked_up(b, b.layer_of(module, path), input, module.weight, module.padding_idx)
 
 
-class _BatchFirst:
-    """A module as its layer is made of it, to which it does not matter on which axis PyTorch has the batch."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return True if name == "batch_first" else getattr(self.module, name)
-
-    def __repr__(self) -> str:
-        return repr(self.module)
-
-
-def _encoder(b: Builder, module: Any, path: str, src: Value, *masks: Any, **options: Any) -> Value:
-    if any(mask is not None and mask is not False for mask in (*masks, *options.values())):
-        raise ValueError("with a mask")
-    for name, block in module.layers.named_children():
-        src = _plain(b, block, f"{path}.layers.{name}", src)
-    return src if module.norm is None else _layer_norm(b, module.norm, f"{path}.norm", src)
-
-
-def _recurrent(b: Builder, module: Any, path: str, input: Value, hx: Any = None) -> Any:
+def _recurrent(b: Builder, module: Any, path: str, input: Value, hx: Any = None, *more: Any) -> Any:
     """The outputs and the last state; PyTorch has the batch of a state on its second axis, we on the first."""
     order = plain(3) if module.batch_first else (1, 0, 2)
-    layer: Any = b.layer_of(module, path, _BatchFirst(module))
+    layer: Any = b.layer_of(module, path, BatchFirst(module))
     if isinstance(b.seen, Seen):  # of what to_torch made: the outputs alone
         return b.result(layer(b.ordered(input, order).node), plain(len(b.seen.shape)))
+    if getattr(module, "return_state", False):  # of what to_torch made, with states that have the batch in front
+        given = [part for part in (input, hx, *more) if part is not None]
+        layer.return_state, layer.output_count = True, len(b.seen)
+        parts = layer(*[b.ordered(part, plain(3)).node for part in given])
+        return tuple(b.result(part, plain(len(seen.shape)), None, seen) for part, seen in zip(parts, b.seen))
     layer.return_state = True
     layer.output_count = 3 if type(layer) is mf.LSTM else 2
     state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
@@ -128,12 +110,14 @@ MODULES: dict[str, Make] = {
     **dict.fromkeys(FROM_TORCH, _alike),
     **dict.fromkeys(("Linear", "RMSNorm"), _last),
     **dict.fromkeys(
-        ("Conv1d", "Conv2d", "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d",
+        ("ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d",
          "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "AdaptiveAvgPool2d", "Upsample", "ZeroPad2d",
          "ChannelShuffle", "GlobalAvgPool1d", "GlobalMaxPool1d"),
         _on_channels,
     ),
-    **dict.fromkeys(("Embedding", "PositionEmbedding", "TransformerEncoderLayer"), _plain),
+    "Embedding": _embedding,
+    "PositionEmbedding": _plain,
+    **dict.fromkeys(("Conv1d", "Conv2d"), _conv),
     "Computed": _composed,
     "Attention": _composed,
     "LayerNorm": _layer_norm,
@@ -143,7 +127,12 @@ MODULES: dict[str, Make] = {
     "Unflatten": _as_function("unflatten"),
     "PixelShuffle": _as_function("pixel_shuffle", "upscale_factor"),
     "Hardtanh": _as_function("hardtanh", "min_val", "max_val"),
-    "MultiheadAttention": _attention,
-    "TransformerEncoder": _encoder,
+    "MultiheadAttention": fx_attention.multi_head,
+    "TransformerEncoderLayer": fx_attention.encoder_layer,
+    "TransformerDecoderLayer": fx_attention.decoder_layer,
+    "TransformerEncoder": fx_attention.encoder,
+    "TransformerDecoder": fx_attention.decoder,
+    "Transformer": fx_attention.transformer,
     **dict.fromkeys(("RNN", "GRU", "LSTM"), _recurrent),
+    **MODULES_OF,
 }  # fmt: skip

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from .. import layers as mf
 from ..layers.arithmetic import Index, Multiply
+from .fx_functions import embedding
 from .fx_table import Builder, Call
-from .fx_trace import Seen
-from .fx_values import Value, plain
+from .fx_trace import Seen, Varies
+from .fx_values import Places, Value, plain
 
 
 def _reshape(b: Builder, input: Value, *shape: Any, **named: Any) -> Value:
@@ -43,7 +45,15 @@ def _movedim(b: Builder, input: Value, source: int, destination: int) -> Value:
     return b.turned(input, dims)
 
 
-def _attribute(b: Builder, input: Value, name: str) -> Value:
+def _not_places(part: Any) -> Any:
+    if isinstance(part, Places):
+        raise ValueError("asks for the places of the largest or smallest")
+    return part
+
+
+def _attribute(b: Builder, input: Any, name: str) -> Value:
+    if isinstance(input, tuple) and name in ("values", "indices"):
+        return _not_places(input[name == "indices"])  # type: ignore[no-any-return]
     if name not in ("T", "mT", "data"):
         raise ValueError(f"its attribute {name}")
     return input if name == "data" else _t(b, input) if name == "T" else _transpose(b, input, -2, -1)
@@ -82,16 +92,88 @@ def _unbind(b: Builder, input: Value, dim: int = 0) -> tuple[Value, ...]:
 
 
 def _getitem(b: Builder, input: Any, index: Any) -> Any:
+    """x[...] with numbers, slices, None, ..., and one array of numbers that are known; rows of a learned table."""
     if isinstance(input, (tuple, list)):
-        return input[index]
-    return _indexed(b, input, index if isinstance(index, tuple) else (index,), b.seen)
+        return _not_places(input[index])
+    parts = index if isinstance(index, tuple) else (index,)
+    ids = parts[0]
+    if input.parameter and input.ndim == 2 and len(parts) == 1 and isinstance(ids, Value) and ids.seen.constant is None:
+        return embedding(b, ids, input)
+    parts = _written_out(tuple(_known(part) for part in parts), input.ndim)
+    arrays = [k for k, part in enumerate(parts) if isinstance(part, np.ndarray)]
+    if not arrays:
+        return _indexed(b, input, parts, b.seen)
+    numbers = [k for k, part in enumerate(parts) if isinstance(part, (int, np.ndarray))]
+    if len(arrays) > 1 or numbers != list(range(numbers[0], numbers[-1] + 1)):
+        raise ValueError("indexed with several arrays, or with numbers elsewhere beside an array")
+    (place,) = arrays
+    axis = sum(part is not None for part in parts[:place])
+    picked = taken(b, input, axis, parts[place].ravel())
+    rest = (*parts[:place], slice(None), *parts[place + 1 :])
+    new = sum(not isinstance(part, int) for part in rest[:place])  # where PyTorch has the array's axes in the end
+    seen, size = b.seen, parts[place].ndim
+    if size != 1:  # as one axis first
+        count = parts[place].size
+
+        def joined(part: tuple[Any, ...], one: Any) -> tuple[Any, ...]:
+            return (*part[:new], one, *part[new + size :])
+
+        seen = Seen(joined(seen.shape, count), joined(seen.grows, False), joined(seen.other, count), seen.dtype)
+    found = _indexed(b, picked, rest, seen)
+    return found if size == 1 else b.reshaped(found, b.seen)
+
+
+def _known(part: Any) -> Any:
+    """A part of an index, an array of numbers for what has them."""
+    if isinstance(part, (Value, Varies)):
+        if isinstance(part, Varies) or part.seen.constant is None:
+            raise ValueError("indexed with numbers that depend on the data or on the number of samples")
+        part = part.seen.constant.numpy()
+        part = int(part) if part.ndim == 0 and part.dtype != bool else part
+    if isinstance(part, list):
+        part = np.array(part)
+    if isinstance(part, np.ndarray) and part.dtype == bool:
+        if part.ndim != 1:
+            raise ValueError("indexed with bools of several axes")
+        part = np.flatnonzero(part)
+    if not (part is None or part is Ellipsis or isinstance(part, (int, slice, np.ndarray))):
+        raise ValueError("indexed with other things than numbers, slices and one array")
+    return part
+
+
+def taken(b: Builder, value: Value, axis: int, numbers: np.ndarray) -> Value:
+    """The elements with these numbers along one of PyTorch's axes, which keeps its place."""
+    seen = value.seen
+    if seen.grows[axis]:
+        raise ValueError("picks samples by their numbers")
+    here = tuple(numbers.tolist() if k == axis else slice(None) for k in value.order)
+    shape, other = ((*part[:axis], len(numbers), *part[axis + 1 :]) for part in (seen.shape, seen.other))
+    node = b.named(Index(here), "index")(value.node)
+    return Value(node, Seen(shape, seen.grows, other, seen.dtype), value.order, value.channel)
+
+
+def _index_select(b: Builder, input: Value, dim: int, index: Value) -> Value:
+    numbers = _known(index)
+    return taken(b, input, dim % input.ndim, np.atleast_1d(numbers))
+
+
+def _flip(b: Builder, input: Value, *dims: Any) -> Value:
+    for dim in dims[0] if isinstance(dims[0], (tuple, list)) else dims:
+        input = taken(b, input, dim % input.ndim, np.arange(input.seen.shape[dim])[::-1])
+    return input
+
+
+def _roll(b: Builder, input: Value, shifts: Any, dims: Any = None) -> Value:
+    if dims is None:
+        raise ValueError("without dims")
+    shifts, dims = (part if isinstance(part, (tuple, list)) else (part,) for part in (shifts, dims))
+    for shift, dim in zip(shifts, dims):
+        input = taken(b, input, dim % input.ndim, np.roll(np.arange(input.seen.shape[dim]), shift))
+    return input
 
 
 def _indexed(b: Builder, value: Value, index: tuple[Any, ...], seen: Seen) -> Value:
-    """x[...] with numbers, slices, None and ...; the rest of the axes stay in their order."""
-    if not all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in index):
-        raise ValueError("indexed with other things than numbers and slices")
-    index = _written_out(index, value.ndim)
+    """x[...] with numbers, slices and None, a part for every axis; the rest of the axes stay in their order."""
     taken = [part for part in index if part is not None]
     here = tuple(taken[axis] for axis in value.order)
     order, channel, new = [], None, 0
@@ -121,10 +203,10 @@ def _indexed(b: Builder, value: Value, index: tuple[Any, ...], seen: Seen) -> Va
 def _written_out(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     """The index with a part for every axis."""
     missing = (slice(None),) * (ndim - sum(part is not None and part is not Ellipsis for part in index))
-    if Ellipsis not in index:
+    where = [k for k, part in enumerate(index) if part is Ellipsis]
+    if not where:
         return index + missing
-    k = index.index(Ellipsis)
-    return index[:k] + missing + index[k + 1 :]
+    return index[: where[0]] + missing + index[where[0] + 1 :]
 
 
 def _select(b: Builder, input: Value, dim: int, index: int) -> Value:
@@ -145,16 +227,18 @@ def _expand(b: Builder, input: Value, *sizes: Any) -> Value:
     new = [axis for axis in range(value.ndim) if seen.shape[axis] != value.seen.shape[axis]]
     if any(value.seen.shape[axis] != 1 for axis in new):
         raise ValueError("copies along an axis that is longer than 1")
-    if any(seen.grows[axis] and axis > 0 for axis in new):
-        raise ValueError("copies for every sample along another axis than the first")
-    value = b.ordered(value, plain(value.ndim))
-    fixed = [seen.shape[axis] if axis in new and not seen.grows[axis] else 1 for axis in range(value.ndim)]
+    growing = [axis for axis in range(value.ndim) if seen.grows[axis] and not value.seen.grows[axis]]
+    order = (*growing, *(axis for axis in range(value.ndim) if axis not in growing))
+    value = b.ordered(value, order)
+    fixed = [seen.shape[axis] if axis in new and not seen.grows[axis] else 1 for axis in order]
     node = value.node
     if math.prod(fixed) > 1:
         node = b.named(Multiply(), "expand")(node, mx.ones(fixed))
-    if seen.grows[0] and not value.seen.grows[0]:
+    if len(growing) > 1:
+        raise ValueError("copies for every sample along two axes")
+    if growing:
         node = b.named(mf.ForEachSample(), "expand")(node, b.batch())
-    return b.result(node, plain(value.ndim), value.channel)
+    return b.result(node, order, value.channel)
 
 
 def _with_ones(seen: Seen, ndim: int) -> Seen:
@@ -195,6 +279,9 @@ SHAPES: dict[str, Call] = {
     "unbind": _unbind,
     "getitem": _getitem,
     "select": _select,
+    "index_select": _index_select,
+    "flip": _flip,
+    "roll": _roll,
     "narrow": _narrow,
     **dict.fromkeys(("expand", "expand_as", "repeat"), _expand),
     "pixel_shuffle": _pixel_shuffle,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,12 @@ from typing import Any
 from .pairs import FROM_TORCH
 
 SIZES = ("shape", "size", "dim", "ndim", "numel", "device", "dtype", "is_floating_point", "is_cuda")  # no numbers of x
-LEAVES = {"MultiheadAttention", "StochasticDepth", "TransformerEncoder"}  # known as a whole, besides those in the table
+ALIKE = "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full"  # no numbers of x
+LEAVES = {  # known as a whole, besides those in the table
+    "MultiheadAttention", "StochasticDepth", "TransformerEncoder", "TransformerDecoder", "Transformer",
+    "AdaptiveMaxPool2d", "Mish", "SELU", "Softsign", "LogSigmoid", "GLU", "Dropout2d", "RNNCell", "GRUCell", "LSTMCell",
+    *(f"{kind}Pad{size}d" for kind in ("Reflection", "Replication", "Circular") for size in (1, 2)),
+}  # fmt: skip
 
 
 class Varies:
@@ -33,6 +38,7 @@ class Seen:
         other: the shape in the second run.
         dtype: PyTorch's.
         constant: the tensor itself, where neither the data nor the number of samples have a say.
+        repeated: that for one sample, where it only stands there once for each sample.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +46,7 @@ class Seen:
     other: tuple[int, ...]
     dtype: Any
     constant: Any = None
+    repeated: Any = None
 
     def picked(self, axes: Sequence[int]) -> Seen:
         """What is left of it, or what it becomes, with these axes in this order."""
@@ -76,40 +83,7 @@ def is_leaf(module: Any) -> bool:
     return home in ("torch", "torchvision", "miniframe") and type(module).__name__ in {*FROM_TORCH, *LEAVES}
 
 
-def calls_of(module: Any, given: int) -> Any:
-    """The calls of a module as torch.fx lists them.
-
-    Args:
-        given: how many inputs it will be given; the others have what they are by default.
-
-    Raises:
-        ValueError: where torch.fx cannot follow the module's code.
-    """
-    import torch.fx
-
-    def in_place(function: Any) -> Any:
-        return lambda x, other: x.tracer.create_proxy("call_function", function, (x, other), {})
-
-    augmented = {f"__{name}__": in_place(getattr(operator, name)) for name in IN_PLACE}  # to torch.fx: x + y
-    Proxy = type("Proxy", (torch.fx.Proxy,), augmented)
-
-    class Tracer(torch.fx.Tracer):
-        proxy_buffer_attributes = True  # so that they may be cut to the length of a sequence
-
-        def is_leaf_module(self, inner: Any, name: str) -> bool:
-            return is_leaf(inner) or super().is_leaf_module(inner, name)
-
-        def proxy(self, node: Any) -> Any:
-            return Proxy(node, self)
-
-    try:
-        return Tracer().trace(module, _left_out(module, given))
-    except Exception as error:
-        name = type(module).__name__
-        raise ValueError(f"from_torch: torch.fx cannot follow the code of {name}: {error}") from error
-
-
-def _left_out(module: Any, given: int) -> dict[str, Any]:
+def left_out(module: Any, given: int) -> dict[str, Any]:
     """The inputs that are not given, with what they are by default."""
     parameters = list(inspect.signature(module.forward).parameters.values())[given:]
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
@@ -121,15 +95,27 @@ def traced(module: Any, graph: Any, examples: tuple[Any, ...]) -> Trace:
     Raises:
         ValueError: where the module refuses the examples.
     """
-    name, examples = type(module).__name__, (*examples, *_left_out(module, len(examples)).values())
+    name, examples = type(module).__name__, (*examples, *left_out(module, len(examples)).values())
     data: set[str] = set()
     with _unchanged(module):
         outputs = _outputs(module, examples)
         first = _recorded(module, graph, examples, name, data)
-        second = _recorded(module, graph, tuple(map(_one_more, examples)), name, data)
+        second = _second(module, graph, examples, name, data)
     nodes = list(graph.nodes)
     seen = {node.name: _together(first[node.name], second[node.name]) for node in nodes if node.name in first}
     return Trace(nodes, seen, data, examples, outputs, _is_sized(nodes, first, seen, data))
+
+
+def _second(module: Any, graph: Any, examples: tuple[Any, ...], name: str, data: set[str]) -> dict[str, Any]:
+    """The run with one sample more: along the first axis, or, where sequences have time there, along the second."""
+    try:
+        return _recorded(module, graph, tuple(map(_one_more, examples)), name, data)
+    except ValueError as error:
+        longer = tuple(_one_more(x, int(getattr(x, "ndim", 0) == 3)) for x in examples)
+        try:
+            return _recorded(module, graph, longer, name, data)
+        except ValueError:
+            raise error from None
 
 
 def _recorded(module: Any, graph: Any, examples: tuple[Any, ...], name: str, data: set[str]) -> dict[str, Any]:
@@ -142,6 +128,8 @@ def _recorded(module: Any, graph: Any, examples: tuple[Any, ...], name: str, dat
     class Recorder(torch.fx.Interpreter):
         def run_node(self, node: Any) -> Any:
             value = super().run_node(node)
+            if node.op == "output":
+                return value
             if _is_data(node, value, parameters, data):
                 data.add(node.name)
             found[node.name] = _shapes(value) if node.name in data else value
@@ -180,6 +168,8 @@ def _is_data(node: Any, value: Any, parameters: set[str], data: set[str]) -> boo
     if node.op == "call_module" and any(name.startswith(f"{node.target}.") for name in parameters):
         return True
     about = node.args[1] if node.target is getattr else getattr(node.target, "__name__", node.target)
+    if (about if isinstance(about, str) else "") in ALIKE:
+        return False
     from_data = any(source.name in data for source in node.all_input_nodes)
     return from_data and (_holds_tensors(value) or about not in SIZES)
 
@@ -193,22 +183,27 @@ def _shapes(value: Any) -> Any:
     return tuple(map(_shapes, value)) if isinstance(value, (tuple, list)) else value
 
 
-def _one_more(x: Any) -> Any:
+def _one_more(x: Any, axis: int = 0) -> Any:
     """The example with its first sample once more at the end."""
     import torch
 
-    return torch.cat([x, x[:1]]) if isinstance(x, torch.Tensor) and x.ndim else x
+    return torch.cat([x, x.narrow(axis, 0, 1)], axis) if isinstance(x, torch.Tensor) and x.ndim else x
 
 
 @contextmanager
 def _unchanged(module: Any) -> Iterator[None]:
     """Afterwards modes and buffers are as before; inside, nothing is dropped and no statistics are followed."""
+    import torch
+
     modes = [(inner, inner.training) for inner in module.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
     module.eval()
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # it leaves zeros in padding, and no gradients
     try:
         yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
         for inner, training in modes:
             inner.training = training
         for buffer, before in buffers:
@@ -221,17 +216,21 @@ def _together(first: Any, second: Any) -> Any:
 
     if isinstance(first, torch.Tensor):
         one, two = tuple(first.shape), tuple(second.shape)
+        grows = tuple(a != b for a, b in zip(one, two))
         constant = None if first.is_meta or one != two or not torch.equal(first, second) else first
-        return Seen(one, tuple(a != b for a, b in zip(one, two)), two, first.dtype, constant)
-    if isinstance(first, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in _flat(first)):
+        repeated = None if first.is_meta or sum(grows) != 1 else first.narrow(grows.index(True), 0, 1)
+        if repeated is not None and not all(torch.equal(repeated.expand_as(part), part) for part in (first, second)):
+            repeated = None
+        return Seen(one, grows, two, first.dtype, constant, repeated)
+    if isinstance(first, (tuple, list)) and any(isinstance(part, torch.Tensor) for part in flat(first)):
         return tuple(_together(a, b) for a, b in zip(first, second))
     return first if first == second else Varies()
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def flat(value: Any) -> Iterator[Any]:
     if isinstance(value, (tuple, list)):
         for part in value:
-            yield from _flat(part)
+            yield from flat(part)
     else:
         yield value
 
@@ -239,7 +238,7 @@ def _flat(value: Any) -> Iterator[Any]:
 def _holds_tensors(value: Any) -> bool:
     import torch
 
-    return any(isinstance(part, torch.Tensor) for part in _flat(value))
+    return any(isinstance(part, torch.Tensor) for part in flat(value))
 
 
 def _is_sized(nodes: list[Any], first: dict[str, Any], seen: dict[str, Any], data: set[str]) -> bool:
@@ -250,31 +249,6 @@ def _is_sized(nodes: list[Any], first: dict[str, Any], seen: dict[str, Any], dat
 
     calls = [node for node in nodes if node.name in data and node.op.startswith("call_")]
     return any(numbers(source) for node in calls for source in node.all_input_nodes)
-
-
-# -------------------------------------------------------------------- examples
-
-
-IMAGES = (96, 224, 32, 28, 64, 299)  # sizes to try, the first of which most networks take and are quick with
-
-
-def made_up(module: Any) -> Iterator[tuple[Any, ...]]:
-    """Examples to try where none is given: images, rows or words, as the first layer that tells wants them."""
-    import torch
-
-    makers: dict[str, Callable[[Any], list[Any]]] = {
-        "Conv2d": lambda m: [torch.randn(2, m.in_channels, size, size) for size in IMAGES],
-        "BatchNorm2d": lambda m: [torch.randn(2, m.num_features, size, size) for size in IMAGES],
-        "Conv1d": lambda m: [torch.randn(2, m.in_channels, size) for size in (64, 256, 1024)],
-        "Linear": lambda m: [torch.randn(2, m.in_features), torch.randn(2, 7, m.in_features)],
-        "Embedding": lambda m: [torch.zeros(2, size, dtype=torch.long) for size in (7, 1)],
-    }
-    for kind in ("RNN", "GRU", "LSTM"):
-        makers[kind] = lambda m: [torch.randn(2, 7, m.input_size)]
-    for inner in module.modules():
-        if (make := makers.get(type(inner).__name__)) is not None:
-            yield from ((example,) for example in make(inner))
-            return
 
 
 def name_of(node: Any) -> str:

@@ -51,6 +51,11 @@ class Refused:
     """Stands for what a call without a counterpart would have given, so that the rest can be looked at."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Stands for where the largest or smallest numbers were found, which nobody may ask for here."""
+
+
 def plain(ndim: int) -> Order:
     """PyTorch's own order."""
     return tuple(range(ndim))
@@ -138,7 +143,8 @@ def _reshape(sizes: Sequence[int], grows: Sequence[bool], first_kept: bool) -> t
     if sum(grows) > 1:
         raise ValueError("a shape with the number of samples in several axes")
     if first_kept and len(sizes) > 1 and grows[0]:
-        return (mf.Flatten(), "flatten") if len(sizes) == 2 else (mf.Reshape(*sizes[1:]), "reshape")
+        flat = len(sizes) == 2 and sizes[1] > 1
+        return (mf.Flatten(), "flatten") if flat else (mf.Reshape(*sizes[1:]), "reshape")
     return ReshapeTo([-1 if free else size for size, free in zip(sizes, grows)]), "reshape"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -26,6 +27,12 @@ FROM_MLX: dict[str, Callable[[Any], Module]] = {
         m.weight.shape[2] * m.groups, m.weight.shape[0], m.weight.shape[1], m.stride, m.padding, m.dilation, m.groups,
         "bias" in m,
     ),
+    "ConvTranspose2d": lambda m: mf.ConvTranspose2d(
+        m.weight.shape[3], m.weight.shape[0], tuple(m.weight.shape[1:3]), m.stride, m.padding, m.output_padding,
+        m.dilation, "bias" in m,
+    ),
+    "Upsample": lambda m: mf.Upsample2d(_whole(m.scale_factor), {"linear": "bilinear"}.get(m.mode, m.mode)),
+    "PReLU": lambda m: mf.PReLU(m.weight.size),
     "BatchNorm": lambda m: mf.BatchNorm(m.num_features, m.eps, m.momentum, "weight" in m),
     "LayerNorm": lambda m: mf.LayerNorm(m.dims, m.eps, "weight" in m, "bias" in m),
     "RMSNorm": lambda m: mf.RMSNorm(m.weight.shape[0], m.eps),
@@ -49,7 +56,16 @@ ONLY = {  # settings that the layer here does not have any other value for
     "GroupNorm": ("pytorch_compatible", True),
     "GELU": ("_approx", ("none", "precise", "tanh")),
     "BatchNorm": ("track_running_stats", True),
+    "Upsample": ("align_corners", False),
 }
+
+
+def _whole(scale: Any) -> tuple[int, int]:
+    """By how much an image is enlarged along its two axes."""
+    factors = as_tuple(scale) * (2 if len(as_tuple(scale)) == 1 else 1)
+    if len(factors) != 2 or any(factor != int(factor) for factor in factors):
+        raise ValueError(f" by {scale}; only images and whole factors are known")
+    return int(factors[0]), int(factors[1])
 
 
 def _even(m: Any) -> tuple[int, int]:
@@ -76,7 +92,8 @@ def from_mlx(module: Any) -> Module:
     model = _layer(module, "", refused)
     if refused:
         known = ", ".join(("Sequential", *FROM_MLX))
-        raise ValueError(f"from_mlx: no counterpart for {', '.join(refused)}; known are {known}")
+        hint = "; load_mlx_weights(model, module) brings the weights of any module into a model of yours, by name"
+        raise ValueError(f"from_mlx: no counterpart for {', '.join(refused)}; known are {known}{hint}")
     load_mlx_weights(model, module)
     learns = {_renamed(name): array for name, array in _flat(module.trainable_parameters())}
     learning = set(weights_from_mlx(learns, dict(model.named_modules())))
@@ -112,13 +129,14 @@ def load_mlx_weights(model: Module, weights: Any, strict: bool = True) -> Weight
 
     Args:
         model: whose weights are set.
-        weights: the mlx.nn model, or names with arrays: a dict or a list of pairs.
+        weights: the mlx.nn model, the path of a file that it saved, or names with arrays: a dict or a list of pairs.
         strict: True makes any difference an error, which lists all of them and leaves the model untouched.
 
     >>> import mlx.nn as nn
     >>> load_mlx_weights(Sequential(mf.Linear(2, 3)), nn.Sequential(nn.Linear(2, 3)))
     2 loaded
     """
+    weights = mx.load(str(weights)) if isinstance(weights, (str, Path)) else weights
     pairs = _flat(weights.parameters()) if hasattr(weights, "parameters") else dict(weights).items()
     own = dict(model.named_items())
     renamed = {name if name in own else _renamed(name): mx.array(array) for name, array in pairs}
@@ -189,6 +207,14 @@ def _conv(l: Any, nn: Any) -> Any:
     return kind(l.in_channels, l.out_channels, *settings, groups=l.groups, bias=l.bias is not None)
 
 
+def _conv_transpose(l: Any, nn: Any) -> Any:
+    (top, bottom), (left, right) = l.window.padding
+    if (top, left) != (bottom, right):
+        raise ValueError(" (padded unevenly)")
+    settings = l.window.stride, (top, left), l.window.dilation, l.output_padding
+    return nn.ConvTranspose2d(l.in_channels, l.out_channels, l.window.kernel, *settings, bias=l.bias is not None)
+
+
 def _pool(l: Any, nn: Any) -> Any:
     if l.ceil_mode or not getattr(l, "count_include_pad", True):
         raise ValueError("")
@@ -221,6 +247,9 @@ TO_MLX: dict[type, Callable[[Any, Any], Any]] = {
     **dict.fromkeys((mf.Conv2d, mf.Conv1d), _conv),
     **dict.fromkeys((mf.MaxPool2d, mf.AvgPool2d), _pool),
     **dict.fromkeys((mf.BatchNorm, mf.GroupNorm, mf.LayerNorm, mf.RMSNorm), _norm),
+    mf.ConvTranspose2d: _conv_transpose,
+    mf.Upsample2d: lambda l, nn: nn.Upsample(l.scale, {"bilinear": "linear"}.get(l.mode, l.mode)),
+    mf.PReLU: lambda l, nn: nn.PReLU(l.weight.size),
     **SEQUENCES_TO_MLX,
     mf.Softmax: _softmax,
     mf.Dropout: lambda l, nn: nn.Dropout(l.p),

@@ -71,6 +71,9 @@ def _compare(c: Call) -> str:
 
 def _where(c: Call) -> str:
     condition = c.cast(c.x[0], c.dtypes[0], mx.bool_)
+    if all(dtype is not None and dtype == mx.bool_ for dtype in c.dtypes[1:]):  # onnxruntime chooses from no bools
+        first, second = c.op("And", condition, c.x[1]), c.op("And", c.op("Not", condition), c.x[2])
+        return str(c.op("Or", first, second))
     return str(c.op("Where", condition, *c.alike()[1:]))
 
 

@@ -195,22 +195,23 @@ def _torch_pool(name: str, *options: str) -> Callable[[Any, Any, bool], Any]:
 
 
 def _torch_recurrent(layer: Any, nn: Any, image: bool) -> Any:
-    """PyTorch's layer, but for what it returns: the output alone, which the next layer of a Sequential can take."""
-    if layer.return_state:
-        raise ValueError(f"to_torch: {layer.title()} returns its state, which PyTorch lays out differently")
+    """PyTorch's layer, but for what it takes and returns: the output, which the next layer of a Sequential can take,
+    and states only where ours does, with the batch in front."""
     kind = getattr(nn, type(layer).__name__)
 
-    def forward(self: Any, x: Any) -> Any:
-        y, state = kind.forward(self, x)
-        h = state[0] if isinstance(state, tuple) else state
-        return y if self.return_sequences else h[-layer.directions :].transpose(0, 1).flatten(1)
+    def forward(self: Any, x: Any, *given: Any) -> Any:
+        state = tuple(part.transpose(0, 1).contiguous() for part in given)
+        y, last = kind.forward(self, x, *((state if len(state) > 1 else state[0],) if state else ()))
+        last = last if isinstance(last, tuple) else (last,)
+        y = y if self.return_sequences else last[0][-layer.directions :].transpose(0, 1).flatten(1)
+        return (y, *(part.transpose(0, 1) for part in last)) if self.return_state else y
 
     options = {"nonlinearity": layer.nonlinearity} if type(layer) is mf.RNN else {}
     result = type(kind.__name__, (kind,), {"forward": forward})(
         layer.input_size, layer.hidden_size, layer.num_layers, bias=layer.biased, batch_first=True,
         bidirectional=layer.directions == 2, dropout=layer.dropout, **options,
     )  # fmt: skip
-    result.return_sequences = layer.return_sequences
+    result.return_sequences, result.return_state = layer.return_sequences, layer.return_state
     return result
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .. import layers as mf
 from ..checking import torch_sequences
 from ..core.module import Module
+from .activations import only
 
 V = TypeVar("V")
 PACKED = "in_proj_"
@@ -66,6 +67,11 @@ def _join(path: str, name: str) -> str:
 # -------------------------------------------------------------------- from PyTorch
 
 
+def _embedding_from_torch(m: Any) -> Module:
+    only(m, max_norm=None, scale_grad_by_freq=False)
+    return mf.Embedding(m.num_embeddings, m.embedding_dim)
+
+
 def _attention_from_torch(m: Any) -> Module:
     """The layer for a MultiheadAttention, which is called with x alone here, and gives the output alone."""
     if not m.batch_first or m.bias_k is not None or m.add_zero_attn:
@@ -76,15 +82,27 @@ def _attention_from_torch(m: Any) -> Module:
     return mf.MultiHeadAttention(m.embed_dim, m.num_heads, dropout=m.dropout, bias=bias, context_dim=m.kdim)
 
 
+def _options(m: Any) -> dict[str, Any]:
+    """What blocks of both kinds are made with."""
+    name = getattr(m.activation, "__name__", type(m.activation).__name__).lower()
+    if name not in ("relu", "gelu") or not (getattr(m, "batch_first", False) or m.self_attn.batch_first):
+        raise ValueError(f"from_torch: {m} is known with batch_first=True and relu or gelu only, got {name}")
+    attention = m.self_attn
+    return {
+        "embed_dim": attention.embed_dim, "num_heads": attention.num_heads, "hidden_dim": m.linear1.out_features,
+        "norm_first": m.norm_first, "activation": name, "dropout": m.dropout.p, "bias": m.linear1.bias is not None,
+        "eps": m.norm1.eps,
+    }  # fmt: skip
+
+
 def _block_from_torch(m: Any) -> Module:
     """The block for a TransformerEncoderLayer."""
-    name = getattr(m.activation, "__name__", type(m.activation).__name__).lower()
-    if name not in ("relu", "gelu") or not m.self_attn.batch_first:
-        raise ValueError(f"from_torch: {m} is known with batch_first=True and relu or gelu only, got {name}")
-    return mf.TransformerBlock(
-        m.self_attn.embed_dim, m.self_attn.num_heads, m.linear1.out_features, norm_first=m.norm_first, activation=name,
-        dropout=m.dropout.p, bias=m.linear1.bias is not None, eps=m.norm1.eps,
-    )  # fmt: skip
+    return mf.TransformerBlock(**_options(m))
+
+
+def _decoder_from_torch(m: Any) -> Module:
+    """The block for a TransformerDecoderLayer, which hides nothing unless a mask says so."""
+    return mf.DecoderBlock(**_options(m), causal=False)
 
 
 # -------------------------------------------------------------------- to PyTorch
@@ -130,10 +148,11 @@ def _position_embedding(layer: Any, nn: Any, image: bool) -> Any:
 
 
 SEQUENCES_FROM_TORCH: dict[str, Callable[[Any], Module]] = {
-    "Embedding": lambda m: mf.Embedding(m.num_embeddings, m.embedding_dim),
+    "Embedding": _embedding_from_torch,
     "PositionEmbedding": lambda m: mf.PositionEmbedding(m.table.num_embeddings, m.table.embedding_dim),
     "MultiheadAttention": _attention_from_torch,
     "TransformerEncoderLayer": _block_from_torch,
+    "TransformerDecoderLayer": _decoder_from_torch,
 }
 
 SEQUENCES_TO_TORCH: dict[type, Callable[[Any, Any, bool], Any]] = {

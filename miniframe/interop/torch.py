@@ -103,7 +103,9 @@ def _is_made_of_layers(module: Any) -> bool:
     composed = getattr(module, "composed", None)
     if type(module).__name__ == "Sequential" or composed is not None:
         return all(_is_made_of_layers(inner) for inner in module.children())
-    return is_leaf(module) and type(module).__name__ in FROM_TORCH
+    padded = getattr(module, "padding_idx", None) is not None and module.weight.requires_grad
+    padded = padded or (type(module).__name__ in ("Conv1d", "Conv2d") and module.padding_mode != "zeros")
+    return is_leaf(module) and type(module).__name__ in FROM_TORCH and not padded
 
 
 def _was_composed(module: Any) -> bool:

@@ -32,6 +32,7 @@ class DecoderBlock(Module):
             and an element behind the activation.
         bias: whether linear layers and LayerNorm add a bias.
         eps: of the normalizations.
+        causal: whether no place of x sees a later one; True by default.
 
     Inputs: x, the context and, if some of the context is padding, a mask of bools: True where it may be attended to.
 
@@ -57,6 +58,7 @@ class DecoderBlock(Module):
         dropout: float = 0.0,
         bias: bool = True,
         eps: float = 1e-5,
+        causal: bool = True,
     ) -> None:
         if activation not in ACTIVATIONS:
             raise ValueError(f"DecoderBlock: unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}")
@@ -68,7 +70,7 @@ class DecoderBlock(Module):
 
         if norm_first:  # layers are made in the order in which they run
             self.norm1 = norm()
-        self.attention = MultiHeadAttention(embed_dim, num_heads, causal=True, dropout=dropout, bias=bias)
+        self.attention = MultiHeadAttention(embed_dim, num_heads, causal=causal, dropout=dropout, bias=bias)
         self.dropout = Dropout(dropout)
         if norm_first:
             self.norm2 = norm()

@@ -211,3 +211,54 @@ def test_a_gpt_as_a_script_runs_by_itself(language, tmp_path):
     assert done.returncode == 0, done.stderr
     losses = [float(line.rpartition(" ")[2]) for line in done.stdout.splitlines()]
     assert len(losses) == 10 and abs(losses[0] - np.log(11)) < 0.1
+
+
+RECURRENT = {
+    "lstm": lambda: mf.Sequential(mf.LSTM(4, 5, 2), mf.Linear(5, 3)),
+    "lstm, the last output, no biases": lambda: mf.Sequential(
+        mf.LSTM(4, 5, bias=False, return_sequences=False), mf.Linear(5, 3)
+    ),
+    "gru": lambda: mf.Sequential(mf.Linear(4, 4), mf.GRU(4, 5), mf.Tanh(), mf.Linear(5, 3)),
+    "gru, two layers, the last output": lambda: mf.Sequential(mf.GRU(4, 3, 2, return_sequences=False)),
+    "rnn": lambda: mf.Sequential(mf.RNN(4, 5), mf.Linear(5, 3)),
+    "rnn, relu, the last output": lambda: mf.Sequential(mf.RNN(4, 3, nonlinearity="relu", return_sequences=False)),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", RECURRENT)
+def test_ten_steps_through_time_lose_what_the_model_loses(name, language):
+    rng = np.random.default_rng(0)
+    mf.seed(0)
+    model = RECURRENT[name]()
+    x = mx.array(rng.normal(size=(6, 7, 4)).astype(np.float32))
+    y = mx.array(rng.normal(size=model(x).shape).astype(np.float32))
+    rule, criterion = mf.SGD(model, lr=0.1, momentum=0.9), mf.MSELoss()
+    names = script(mf.to_code(model, criterion, rule, language, example=x[:3]))
+    p, state = {n: into(language, array) for n, array in model.state_dict().items()}, {}
+    theirs = [names["step"](p, state, into(language, x), into(language, y)) for _ in range(10)]
+    ours = [float(mf.train_step(model, criterion, rule, x, y)) for _ in range(10)]
+    assert theirs == pytest.approx(ours, rel=1e-5) and ours[-1] < ours[0] - 0.05
+    for n, array in model.state_dict().items():
+        assert np.asarray(p[n]) == pytest.approx(np.array(array), rel=2e-3, abs=2e-4), n
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_network_for_letters_runs_by_itself(language, tmp_path):
+    model = mf.models.char_rnn(vocabulary=11, embed_dim=4, hidden_size=8)
+    code = mf.to_code(
+        model, "cross_entropy", mf.Adam(model, lr=0.05), language, example=mx.zeros((3, 5), dtype=mx.int32)
+    )
+    (tmp_path / "script.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=dict(os.environ)
+    )
+    assert done.returncode == 0, done.stderr
+    losses = [float(line.rpartition(" ")[2]) for line in done.stdout.splitlines()]
+    assert len(losses) == 10 and losses[-1] < losses[0] - 0.2
+    weights = np.asarray(script(code)["initial"]()["rnn.weight_hh_l0"])
+    assert 0.3 < np.abs(weights).max() <= 8**-0.5 and weights.std() == pytest.approx((3 * 8) ** -0.5, rel=0.2)
+    both = mf.Sequential(mf.LSTM(4, 5, bidirectional=True))
+    assert "with two directions, a state or a mask" in message(
+        both, "mse", mf.SGD(both, lr=0.1), example=mx.zeros((2, 3, 4))
+    )

@@ -15,6 +15,11 @@ LAYERS = {
     "Linear without bias": (lambda: nn.Linear(4, 3, bias=False), SEQUENCE),
     "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2), IMAGE),
     "Conv1d": (lambda: nn.Conv1d(4, 6, 3, stride=2, padding=1, bias=False), SEQUENCE),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 3, (3, 2), stride=2, padding=1, output_padding=1), IMAGE),
+    "ConvTranspose2d without bias": (lambda: nn.ConvTranspose2d(4, 3, 3, bias=False), IMAGE),
+    "Upsample": (lambda: nn.Upsample((2, 3)), IMAGE),
+    "Upsample bilinear": (lambda: nn.Upsample(2, mode="linear"), IMAGE),
+    "PReLU": (lambda: nn.PReLU(4), TABLE),
     "BatchNorm": (lambda: nn.BatchNorm(4, eps=0.01, momentum=0.3), IMAGE),
     "BatchNorm not affine": (lambda: nn.BatchNorm(4, affine=False), TABLE),
     "GroupNorm not affine": (lambda: nn.GroupNorm(2, 4, affine=False, pytorch_compatible=True), IMAGE),
@@ -159,3 +164,20 @@ def test_recurrent_and_attention_layers_with_more_than_mlx_has_are_refused():
     odd = nn.Sequential(nn.RNN(2, 2, nonlinearity=nn.silu), nn.MultiHeadAttention(4, 2, value_dims=6))
     with pytest.raises(ValueError, match=r"'0', a RNN with another nonlinearity.*'1', a MultiHeadAttention of several"):
         from_mlx(odd)
+
+
+def test_a_file_that_mlx_nn_saved_is_loaded_by_its_path(tmp_path):
+    module, model = nn.Sequential(nn.Linear(4, 3), nn.ReLU()), mf.Sequential(mf.Linear(4, 3), mf.ReLU())
+    module.save_weights(str(tmp_path / "weights.safetensors"))
+    assert load_mlx_weights(model, tmp_path / "weights.safetensors").complete
+    assert mx.array_equal(model[0].weight.value, module.layers[0].weight)
+
+
+def test_a_module_of_ones_own_is_told_how_its_weights_come_in():
+    class Own(nn.Module):
+        pass
+
+    with pytest.raises(ValueError, match=r"no counterpart for Own; .*; load_mlx_weights\(model, module\) brings"):
+        from_mlx(Own())
+    with pytest.raises(ValueError, match="Upsample by 1.5; only images and whole factors are known"):
+        from_mlx(nn.Upsample(1.5))

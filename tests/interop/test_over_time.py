@@ -81,7 +81,6 @@ def test_pytorchs_own_model_and_weights_come_in():
 @pytest.mark.parametrize(
     "module, option",
     [
-        (nn.Conv1d(1, 1, 3, padding_mode="circular", padding=1), "padding_mode"),
         (nn.MaxPool1d(2, dilation=2), "dilation"),
         (nn.MaxPool1d(2, ceil_mode=True), "ceil_mode"),
         (nn.AvgPool1d(2, padding=1, count_include_pad=False), "count_include_pad"),

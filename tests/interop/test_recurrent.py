@@ -62,9 +62,14 @@ def test_what_has_no_counterpart_is_refused(option):
         interop.from_torch(module)
 
 
-def test_a_layer_that_returns_its_state_stays_here():
-    with pytest.raises(ValueError, match=r"to_torch: LSTM\(3 -> 4, with state\) returns its state"):
-        interop.to_torch(mf.LSTM(3, 4, return_state=True))
+def test_a_layer_that_returns_its_state_does_so_in_pytorch_with_the_batch_in_front():
+    for layer in (mf.LSTM(3, 4, 2, return_state=True), mf.GRU(3, 4, return_state=True)):
+        x = normal(2, 5, 3).astype(np.float32)
+        found, expected = interop.to_torch(layer)(torch.tensor(x)), layer(mx.array(x))
+        for a, b in zip(found, expected, strict=True):
+            close(a, b)
+        again = interop.to_torch(layer)(torch.tensor(x), *found[1:])
+        close(again[0], layer(mx.array(x), *expected[1:])[0])
 
 
 def test_flattened_sequences_raise_no_question_about_colours(recwarn):

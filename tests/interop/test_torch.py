@@ -339,7 +339,7 @@ def test_a_safetensors_state_dict_loads_without_torch(tmp_path):
         (lambda: interop.from_torch(nn.Sequential(nn.Linear(1, 1), nn.RReLU())), TypeError,
          r"from_torch: no counterpart for '1', a RReLU; mf.interop.supported\(\) prints what has one"),
         (lambda: interop.from_torch(nn.MaxPool2d(2, dilation=2)), ValueError, "has dilation=2; only 1"),
-        (lambda: interop.from_torch(nn.Conv2d(1, 1, 3, padding_mode="reflect")), ValueError, "padding_mode='reflect'"),
+        (lambda: interop.from_torch(nn.InstanceNorm2d(3, track_running_stats=True)), ValueError, "track_running_stats"),
         (lambda: interop.from_torch(nn.BatchNorm1d(3, momentum=None)), ValueError, "momentum=None, a cumulative mean"),
         (lambda: interop.from_torch(nn.BatchNorm1d(3, bias=False)), ValueError, "has a weight without a bias"),
         (lambda: interop.from_torch(nn.Upsample(scale_factor=1.5)), ValueError, "enlarges by a fraction"),

@@ -316,7 +316,7 @@ def test_all_that_has_no_counterpart_is_named_at_once_with_its_place():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
-            self.block = nn.Sequential(nn.Linear(3, 3), nn.Mish(), nn.Bilinear(3, 3, 3))
+            self.block = nn.Sequential(nn.Linear(3, 3), nn.Softshrink(), nn.Bilinear(3, 3, 3))
 
         def forward(self, x):
             return torch.fft.fft(self.block[1](self.block[0](x))).real + torch.cumsum(x, 1)
@@ -324,7 +324,7 @@ def test_all_that_has_no_counterpart_is_named_at_once_with_its_place():
     with pytest.raises(TypeError) as caught:
         interop.from_torch(Odd(), torch.zeros(2, 3))
     words = str(caught.value)
-    assert words.startswith("from_torch: no counterpart for 'block.1', a Mish, fft_fft(), cumsum()")
+    assert words.startswith("from_torch: no counterpart for 'block.1', a Softshrink, fft_fft(), cumsum()")
     assert words.endswith("mf.interop.supported() prints what has one")
 
 
@@ -347,8 +347,8 @@ def test_all_options_without_a_counterpart_are_named_at_once():
         (lambda m, x: x / x.shape[0], r"'truediv\(\)' \(a number that depends on the number of samples\)"),
         (lambda m, x: m.fc(x[:, :2]), "Says refuses an example of shape"),
         (lambda m, x: x.shape[1], "expected a module that returns tensors that depend on its inputs"),
-        (lambda m, x: x[torch.tensor([1, 0])], "indexed with other things than numbers and slices"),
-        (lambda m, x: x.max(1)[0], "with the places of what it finds"),
+        (lambda m, x: x[torch.tensor([1, 0])], "picks samples by their numbers"),
+        (lambda m, x: x.max(1)[1], "asks for the places of the largest or smallest"),
     ],
 )
 def test_what_cannot_be_followed_says_why(function, message):

@@ -43,6 +43,7 @@ MODELS = {
         ),
         (3, 8, 7, 2),
     ),
+    "bends": (lambda: mf.Sequential(mf.GELU(), mf.GELU("tanh"), mf.Reshape(3, 2), mf.Flatten()), (4, 6)),
     "means": (lambda: mf.Sequential(mf.Conv2d(2, 3, 3), mf.GlobalAvgPool2d(), mf.Identity()), (3, 8, 7, 2)),
 }  # fmt: skip
 
@@ -61,7 +62,7 @@ def test_it_is_short_and_imports_numpy_only():
     source = FILE.read_text()
     assert len(source.splitlines()) <= 150
     imports = {line.split()[1] for line in source.splitlines() if line.startswith(("import", "from"))}
-    assert imports == {"json", "sys", "numpy"}
+    assert imports == {"json", "math", "sys", "numpy"}
 
 
 def test_it_runs_as_a_command(tmp_path):
@@ -74,6 +75,22 @@ def test_it_runs_as_a_command(tmp_path):
 
 
 def test_a_layer_without_a_formula_is_named(tmp_path):
-    mf.Sequential(mf.Linear(2, 2), mf.GELU()).save(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="no formula here for GELU; add it to LAYERS"):
-        runner().Model(tmp_path / "model.safetensors")
+    mf.Sequential(mf.Linear(2, 2), mf.Hardswish()).save(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="no formula here for Hardswish; add it to LAYERS"):
+        runner().Model(tmp_path / "model.safetensors")(np.zeros((1, 2), np.float32))
+    mf.models.gpt(9, 5, 8, 2, 1).save(tmp_path / "gpt.safetensors")
+    with pytest.raises(ValueError, match=r"no formula here for GPT; .*, or save mf.Graph\(x, model\(x\)\)"):
+        runner().Model(tmp_path / "gpt.safetensors")(np.zeros((1, 5), np.int32))
+
+
+def test_a_gpt_saved_as_a_graph_writes_on_as_it_did(tmp_path):
+    mf.seed(0)
+    model, x = (
+        mf.models.gpt(vocabulary=9, context=6, embed_dim=8, num_heads=2, num_layers=2),
+        mf.Input((6,), dtype=mx.int32),
+    )
+    graph, ids = mf.Graph(x, model(x)).eval(), np.random.default_rng(0).integers(0, 9, (3, 6)).astype(np.int32)
+    graph.save(tmp_path / "gpt.safetensors")
+    assert runner().Model(tmp_path / "gpt.safetensors")(ids) == pytest.approx(
+        np.array(model.eval()(mx.array(ids))), abs=1e-5
+    )
