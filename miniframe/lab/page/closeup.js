@@ -28,7 +28,7 @@ export function layerPanel({ header, arrays }, send, mistakes) {
     matrix(arrays.value, { words: "value", sizes: shape(header.shapes.value) }),
     matrix(arrays.gradient, { words: "gradient in", sizes: shape(header.shapes.value) }),
     matrix(arrays.passed, { words: "gradient passed on", sizes: shape(inputs), ask: products("input", inputs) })),
-    museum(header.name, header.exhibits, mistakes, send),
+    museum(header.name.split("#")[0], header.exhibits, mistakes, send),
     h("details", {}, h("summary", {}, "forward and backward, as they run"), code(header.forward), code(header.backward)));
 }
 

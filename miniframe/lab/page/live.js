@@ -10,7 +10,7 @@ function connect() {
   socket.binaryType = "arraybuffer";
   socket.onopen = () => { waits = 250; complain?.(""); };
   socket.onmessage = (event) => listen(event.data);
-  socket.onclose = () => { complain?.("the lab has ended, or cannot be reached; this page tries again"); setTimeout(connect, waits); waits = Math.min(5000, waits * 2); };
+  socket.onclose = () => { complain?.("the lab has ended, or cannot be reached; this page tries again. A lab that was started anew has a new address"); setTimeout(connect, waits); waits = Math.min(5000, waits * 2); };
 }
 
 start(document.getElementById("lab"), {

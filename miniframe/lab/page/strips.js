@@ -50,6 +50,8 @@ export class Strips {
     }));
   }
 
+  get first() { return this.rows.keys().next().value; }
+
   open(name) { this.mark(name); this.choose(name); }
 
   mark(name) {
