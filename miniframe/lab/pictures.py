@@ -129,7 +129,7 @@ class View:
             }
             entry["shape"] = list(call.output.shape[1:]) if isinstance(call.output, mx.array) else []
             for kind, array in (("value", values), ("gradient", gradients)):
-                pixels, scale = signed_bytes(array[:ROWS, :COLUMNS])  # positions of a text may be many more rows
+                pixels, scale = signed_bytes(array[:ROWS, :COLUMNS])  # inside, samples and places may be one axis
                 arrays[f"{place}.{kind}"] = pixels
                 mean = float(np.abs(array, dtype=np.float64).mean()) if array.size else None
                 entry |= {f"{kind}_scale": scale, f"mean_{kind}": mean}

@@ -120,10 +120,13 @@ def _table(text: str, name: str) -> datasets.Table:
         path = Path(folder) / "table.csv"
         path.write_text(text, encoding="utf-8")
         try:
-            table = datasets.read_csv(path)
+            with np.errstate(over="raise"):
+                table = datasets.read_csv(path)
         except ValueError as error:
             words = str(error).replace(os.fspath(path), name).removeprefix("read_csv: ")
             raise ValueError(f"{name} cannot be read: {words}") from error
+        except FloatingPointError as error:
+            raise ValueError(f"{name} cannot be read: it holds numbers that are too large for float32") from error
         if not np.isfinite(np.array(table.x)).all():
             raise ValueError(f"{name} cannot be read: it holds numbers that are NaN or infinite")
         return table

@@ -44,7 +44,7 @@ export class Curves {
         context.font = "11px system-ui, sans-serif"; context.fillStyle = ink(); context.strokeStyle = faint();
         context.strokeRect(left, 8, wide, high);
         context.textAlign = "right"; context.fillText(number(top), left - 4, 14); context.fillText(number(bottom), left - 4, 8 + high);
-        context.fillText(`${length} epochs`, width - 6, height - 3);
+        context.fillText(length === 1 ? "1 epoch" : `${length} epochs`, width - 6, height - 3);
         context.save(); context.beginPath(); context.rect(left, 8, wide, high); context.clip();
         for (const [values, colour, dash] of all) {
           const last = Math.min(values.length, Math.floor(this.until / this.apart)), step = Math.max(1, Math.floor(last / (2 * wide)));

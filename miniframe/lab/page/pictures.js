@@ -58,7 +58,7 @@ function sliding(header, arrays, image) {
     words.textContent = `window at row ${row}, column ${column} → ${number(((arrays.maps.data[row * columns + column] - 128) / 127) * header.scale)} in channel 0`;
   });
   requestAnimationFrame(draw);
-  return h("section", { "data-testid": "sliding" }, h("h4", {}, `the window of ${tall}x${broad} sliding over the picture`), canvas, h("div", { class: "lab-row" }, play, slider, words));
+  return h("section", { "data-testid": "sliding" }, h("h4", {}, `the window of ${tall}x${broad} sliding over the picture`), h("div", { class: "lab-scroll" }, canvas), h("div", { class: "lab-row" }, play, slider, words));
 }
 
 export function textPanel({ header, arrays }, send) {
