@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import weakref
 import webbrowser
@@ -21,8 +22,11 @@ from .recipe import Recipe
 from .server import Server
 from .session import Session
 
+Life = tuple[weakref.ref[Session], threading.Thread]
+
+_running: list[Life] = []
 # the lab that has a model: one that is opened again, as when a cell of a notebook runs twice, leaves the lab before
-_labs: weakref.WeakKeyDictionary[Module, tuple[weakref.ref[Session], threading.Thread]] = weakref.WeakKeyDictionary()
+_labs: weakref.WeakKeyDictionary[Module, Life] = weakref.WeakKeyDictionary()
 
 
 def begin(session: Session) -> threading.Thread:
@@ -37,17 +41,29 @@ def begin(session: Session) -> threading.Thread:
 
     thread = threading.Thread(target=life, name="lab", daemon=True)
     thread.start()
+    _running[:] = [one for one in _running if one[1].is_alive()] + [(weakref.ref(session), thread)]
     if session.own is not None:
-        _labs[session.model] = weakref.ref(session), thread
+        _labs[session.model] = _running[-1]
     return thread
+
+
+@atexit.register
+def end_all() -> None:
+    """End every lab with the process: a thread that still holds arrays then would end it in a crash."""
+    for found, thread in _running:
+        _end(found, thread, seconds=5)
 
 
 def end_earlier(model: Module) -> None:
     """End the lab that trains this model, so that two threads never train one model."""
-    found, thread = _labs.pop(model, (None, None))
-    if found is not None and thread is not None and (session := found()) is not None:
+    if model in _labs:
+        _end(*_labs.pop(model), seconds=30)
+
+
+def _end(found: weakref.ref[Session], thread: threading.Thread, seconds: float) -> None:
+    if (session := found()) is not None:
         session.close()
-        thread.join(timeout=30)
+        thread.join(timeout=seconds)
 
 
 def own_session(model: Module, x: Any, y: Any, loss: Any, optimizer: Any, **options: Any) -> Session:

@@ -69,6 +69,7 @@ class Server:
         )
         options = {"log_level": "warning", "ws": "websockets-sansio", "ws_max_size": LARGEST, "lifespan": "off"}
         self.uvicorn = uvicorn.Server(uvicorn.Config(self.app(), timeout_graceful_shutdown=1, **options))
+        session.at_end = self.stop
 
     def run(self) -> None:
         """Serve on this thread, until Ctrl-C or ``stop``."""

@@ -57,6 +57,7 @@ class Session(Project):
     def __init__(self, recipe: Recipe, own: tuple[Any, ...] | None = None, validation: Any = None) -> None:
         self.commands: queue.Queue[tuple[Page | None, dict[str, Any]]] = queue.Queue()
         self.pages: list[Page] = []
+        self.at_end: Callable[[], None] = lambda: None  # ends who shows it, too
         self.closed = False
         super().__init__(recipe, own, validation)
 
@@ -96,6 +97,7 @@ class Session(Project):
         self.give_back()
         cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
         mx.eval([cell.value for cell in cells])  # what is not computed yet belongs to this thread
+        self.at_end()
 
     def close(self) -> None:
         """End it, from any thread."""
@@ -125,6 +127,7 @@ class Session(Project):
             )
         except Exception as error:  # a mistake that was plugged in may raise anything; the session goes on
             self.want, self.batch = None, 0
+            self.remark = self.remark or "a training broke off within an epoch in the lab; the script does not do that"
             self.say(f"the training stopped: {words_of(error)}", trouble=True)
         self.show(force=True)
 

@@ -107,6 +107,15 @@ def test_a_mistake_is_plugged_in_and_caught(lab, small):
     click(page, "prove")
     wait(page, "prove", "✗ not proven")
     assert "transposed" in text(page, "proof")
+    page.click("summary:has-text('the loss')")
+    page.focus("[data-testid=mistake-loss]")
+    page.select_option("[data-testid=mistake-loss]", "WrongSign")
+    until(page, lambda: len(small.recipe.mistakes) == 2)
+    wait(page, "prove", "prove")
+    assert page.is_visible("[data-testid=mistake-loss]"), "what was opened stays open"
+    assert page.evaluate("document.activeElement.dataset.testid") == "mistake-loss"
+    live = page.eval_on_selector_all("output", "all => all.filter((one) => one.ariaLive !== 'off').length")
+    assert not live, "what changes with every frame is not read aloud"
 
 
 def test_a_point_shows_its_own_gradient(lab, small):

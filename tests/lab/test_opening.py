@@ -132,6 +132,26 @@ def test_a_model_that_is_opened_again_leaves_the_lab_before():
     assert not thread.is_alive()
 
 
+def test_the_end_of_a_session_ends_its_server_and_the_end_of_a_process_both(tmp_path):
+    """As in a notebook: nobody stops the lab, and the process ends without a crash."""
+    code = (
+        "import time, threading, miniframe as mf\n"
+        "from miniframe.lab.opening import own_session, serve\n"
+        "x, y = mf.datasets.disk(60)\n"
+        "model = mf.Sequential(mf.Linear(2, 3), mf.ReLU(), mf.Linear(3, 2))\n"
+        "first = own_session(model, x, y, 'cross_entropy', 'adam')\n"
+        "served = serve(first, None, browser=False, wait=False)\n"
+        "while not served.uvicorn.started: time.sleep(0.01)\n"
+        "second = own_session(model, x, y, 'cross_entropy', 'adam')\n"
+        "while served.socket.fileno() != -1: time.sleep(0.01)\n"
+        "serve(second, None, browser=False, wait=False)\n"
+        "second.commands.put((None, {'do': 'play'}))\n"
+        "while second.epoch < 3: time.sleep(0.01)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_a_session_leaves_is_computed_and_can_be_used_in_other_threads():
     x, y = mf.datasets.disk(60)
     model = mf.Sequential(mf.Linear(2, 4), mf.BatchNorm(4), mf.Dropout(0.2), mf.Linear(4, 2))

@@ -25,7 +25,7 @@ export function start(root, channel, { address = false } = {}) {
   const message = h("p", { class: "lab-message", "data-testid": "message", role: "status" });
   const say = (words, trouble = false) => { message.textContent = words; message.classList.toggle("lab-trouble", trouble); };
   const ask = (command) => { asked = command; send(command); };
-  const out = (testid) => h("output", { "data-testid": testid }, "–");
+  const out = (testid) => h("output", { "data-testid": testid, "aria-live": "off" }, "–"); // nobody wants to hear them 20 times a second
   const shown = { epoch: out("epoch"), batch: out("batch"), loss: out("loss"), train: out("train-error"), test: out("test-error"), testLoss: out("test-loss") };
   const badge = h("button", { class: "lab-badge", "data-testid": "prove", title: "run the gradient check on this very model", onclick: () => { say("checking every gradient …"); ask({ do: "prove" }); } }, "prove");
   const button = (words, testid, command, title) => h("button", { "data-testid": testid, title, onclick: () => ask2(command) }, words);
@@ -74,6 +74,13 @@ export function start(root, channel, { address = false } = {}) {
     if (focus) (focus.isConnected ? focus : [...element.querySelectorAll("[data-testid]")].find((other) => other.dataset.testid === focus.dataset.testid) ?? panel).focus({ preventScroll: true });
   }
 
+  // other children for an element; the focus stays in its place
+  function anew(element, children) {
+    const found = () => [...element.querySelectorAll("button, select, summary")], at = found().indexOf(document.activeElement);
+    element.replaceChildren(...children);
+    if (at >= 0) found()[at]?.focus({ preventScroll: true });
+  }
+
   const handlers = {
     scene(seen) {
       scene = seen;
@@ -81,9 +88,9 @@ export function start(root, channel, { address = false } = {}) {
       if (model !== null && model !== header.model + header.shape) { asked = null; for (const kind of Object.keys(parts)) delete parts[kind]; panel.replaceChildren(welcome); strips.chosen = null; }
       model = header.model + header.shape;
       plane.setScene(header, arrays); controls.set(header.recipe, header.own, header.momentum);
-      pictures.replaceChildren(...(arrays.images && !replay ? [thumbnails(arrays.images, header.focus, (index) => { send({ do: "focus", index }); ask({ do: "picture", index, layer: strips.chosen ?? strips.first }); })] : []));
+      anew(pictures, arrays.images && !replay ? [thumbnails(arrays.images, header.focus, (index) => { send({ do: "focus", index }); ask({ do: "picture", index, layer: strips.chosen ?? strips.first }); })] : []);
       const mistakes = header.own ? [] : header.recipe.mistakes ?? [];
-      lossMistakes.replaceChildren(...(replay || !header.loss_exhibits.length || header.own ? [] : [h("details", {}, h("summary", {}, `the loss, ${header.loss}: a mistake on purpose`), museum("loss", header.loss_exhibits, mistakes, ask2))]));
+      anew(lossMistakes, replay || !header.loss_exhibits.length || header.own ? [] : [h("details", { open: Boolean(lossMistakes.querySelector("details")?.open) }, h("summary", {}, `the loss, ${header.loss}: a mistake on purpose`), museum("loss", header.loss_exhibits, mistakes, ask2))]);
       write.hidden = header.recipe.data !== "text";
       root.classList.toggle("lab-replay", replay);
       for (const element of [buttons, more, root.querySelector(".lab-settings"), panel, curves.keep]) element.hidden = replay;
@@ -121,7 +128,11 @@ export function start(root, channel, { address = false } = {}) {
     weight(seen) { put("weight", weightPanel(seen, (command) => (command.do === "focus" ? (send(command), ask({ do: "sample", index: command.index })) : ask(command)))); },
     proof(seen) { put("proof", proofPanel(seen)); say(seen.header.passed ? "proven" : "the check has found a mistake"); },
     code(seen) { put("code", codePanel(seen)); },
-    picture(seen) { put("picture", picturePanel(seen, scene.header.classes)); },
+    picture(seen) {
+      const of = `${seen.header.index}, ${seen.header.layer}`;
+      if (parts.picture?.of === of && parts.picture.contains(document.activeElement)) return; // somebody slides the window
+      put("picture", Object.assign(picturePanel(seen, scene.header.classes), { of }));
+    },
     text(seen) { put("text", textPanel(seen, (command) => ask(command))); },
     record({ header }) { download("run.html", header.html, "text/html"); say("saved as run.html: it opens from disk, without a network"); },
   };
