@@ -24,6 +24,7 @@ Action = Callable[["Session", "Page | None", Command], None]
 def join(session: Session, page: Page | None, command: Command) -> None:
     """Somebody wants to look."""
     assert page is not None
+    page.told = page.behind = 0
     session.pages.append(page)
     session.set_the_scene(page)
 

@@ -176,7 +176,7 @@ class Session(Project):
         """All that does not change while it trains, and a first frame."""
         self.tell(*self.scene(), page)
         for one in [page] if page is not None else self.pages:
-            one.told = 0
+            one.told = min(one.told, self.epoch)  # of a training that began anew, nothing
         self.show(force=True)
 
     def scene(self) -> Frame:

@@ -253,6 +253,8 @@ def test_a_page_says_when_the_lab_has_ended(lab, small):
     page.wait_for_function(
         "() => document.querySelector('[data-testid=message]').innerText.startsWith('the lab has ended')"
     )
+    click(page, "step")
+    assert text(page, "message").startswith("the lab has ended"), "also in answer to a click"
     served.ended = True
 
 
