@@ -21,7 +21,8 @@ from .film import Film
 from .looking import LONG, Doctor, EachBatch, EachEpoch
 from .pictures import Frame
 from .project import Made, Project
-from .recipe import Recipe
+from .recipe import ANEW, Recipe
+from .worlds import IMAGES
 
 FRAMES = 22  # in a second, at most: some 20, as a frame waits for the end of an epoch
 SHARE = 0.15  # of the time that frames may take
@@ -81,7 +82,12 @@ class Session(Project):
         Raises:
             ValueError: for what cannot be; then everything is as before.
         """
+        slow = recipe.data in IMAGES and recipe.differs(self.recipe, ANEW)
+        if slow:
+            self.say(f"making {recipe.points:,} pictures …")
         when = self.follow(recipe, self.epoch, self.batch)
+        if slow:
+            self.say("")
         self.leave, self.at_once, self.discard = True, when == "at once", when == "anew"
         self.proof = None
 

@@ -95,7 +95,8 @@ def weight(view: View, name: str, index: Any) -> Frame:
     hardest = [{"index": int(i), "pull": float(each[i])} for i in np.argsort(-abs(each))[:8]]
     header = {"kind": "weight", "name": name, "index": list(where), "at": at, "loss": value, "of": len(each)}
     header |= {"gradient": by_hand, "difference": secant, "pulls": hardest}
-    return header, {"places": places.astype(np.float32), "losses": np.array(losses, np.float32)}
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite on the page
+        return header, {"places": places.astype(np.float32), "losses": np.array(losses, np.float32)}
 
 
 def replaced(values: np.ndarray, where: tuple[int, ...], number: float) -> mx.array:
