@@ -17,6 +17,7 @@ from ..core.untouched import untouched
 from ..graph.passes import Pass
 from ..insight.trace import trace
 from ..losses.base import Loss
+from ..training.guardrails import class_numbers
 
 ROWS = 12  # samples in a strip: the one in focus, and some others
 COLUMNS = 64  # numbers of each sample in a strip, at most
@@ -67,7 +68,7 @@ class View:
     def _plane(self) -> tuple[float, ...] | None:
         if self.labels["train"] is None or self.x.ndim != 2 or self.x.shape[1] != 2 or not is_floating(self.x):
             return None
-        points = as_numpy(self.x).astype(np.float64)
+        points = np.array(self.x.astype(mx.float32), dtype=np.float64)
         low, high = points.min(axis=0), points.max(axis=0)
         if len(points) < FEW:  # set by hand, one by one: the plane stays where it is
             low, high = np.minimum(low, -1), np.maximum(high, 1)
@@ -177,25 +178,6 @@ class View:
 
 
 _PASSING = ("Dropout", "Identity", "Standardize", "Flatten", "Reshape")  # no picture of their own: it is the one before
-
-
-def as_numpy(array: mx.array) -> np.ndarray:
-    """An array for NumPy, which has no bfloat16."""
-    return np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
-
-
-def class_numbers(y: mx.array) -> np.ndarray | None:
-    """The class of every target: of integers themselves, of one-hot rows the largest; None for anything else.
-
-    >>> class_numbers(mx.array([[0, 1], [1, 0]])), class_numbers(mx.array([[1, 1], [1, 0]]))
-    (array([1, 0]), None)
-    """
-    values = as_numpy(y)
-    if values.ndim == 1 and values.dtype.kind in "iu":
-        return values
-    if values.ndim == 2 and values.shape[1] > 1 and ((values == 0) | (values == 1)).all():
-        return values.argmax(axis=1) if (values.sum(axis=1) == 1).all() else None
-    return None
 
 
 def classes_of(model: Module, x: Any, y: Any) -> tuple[np.ndarray | None, int]:

@@ -104,7 +104,7 @@ def class_numbers(y: mx.array) -> np.ndarray | None:
     """The class of every sample, from integers, zeros and ones, or one-hot rows; None where y holds no classes."""
     if y.ndim > 2:
         return None
-    values = np.array(y)
+    values = np.array(y.astype(mx.float32) if y.dtype == mx.bfloat16 else y)  # NumPy has no bfloat16
     if values.ndim == 2 and values.shape[1] > 1:
         one_hot = ((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all()
         return values.argmax(axis=1) if one_hot else None

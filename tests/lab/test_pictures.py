@@ -6,7 +6,7 @@ import pytest
 
 import miniframe as mf
 from miniframe.lab import wire
-from miniframe.lab.pictures import GRID, View, class_numbers, decided, image_bytes, signed_bytes
+from miniframe.lab.pictures import GRID, View, decided, image_bytes, signed_bytes
 
 
 def view(model=None, n=50):
@@ -74,20 +74,6 @@ def test_nan_and_infinity_are_drawn_as_nothing():
     assert pixels.tolist() == [128, 128, 1, 192] and scale == 2.0
     classes, sure = decided(np.array([[np.nan, 1.0], [np.inf, -np.inf]], dtype=np.float32))
     assert classes.tolist() == [1, 0] and np.isfinite(sure).all()
-
-
-@pytest.mark.parametrize(
-    ("y", "expected"),
-    [
-        (np.array([0, 2, 1]), [0, 2, 1]),
-        (np.eye(3, dtype=np.float32)[[2, 0]], [2, 0]),
-        (np.array([0.5, 1.0]), None),
-        (np.ones((3, 1)), None),
-    ],
-)
-def test_classes_are_recognised(y, expected):
-    found = class_numbers(mx.array(y))
-    assert expected is None if found is None else found.tolist() == expected
 
 
 def test_data_of_any_shape_can_be_looked_at():
