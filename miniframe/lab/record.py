@@ -45,7 +45,14 @@ HTML = """<!doctype html>
 """
 
 
-def html(header: Mapping[str, Any], arrays: Any, film: Film, curve: Mapping[str, Sequence[float]], title: str) -> str:
+def html(
+    header: Mapping[str, Any],
+    arrays: Any,
+    film: Film,
+    curve: Mapping[str, Sequence[float]],
+    title: str,
+    first: int = 0,
+) -> str:
     """The file's text.
 
     Args:
@@ -53,6 +60,7 @@ def html(header: Mapping[str, Any], arrays: Any, film: Film, curve: Mapping[str,
         film: the frames.
         curve: the numbers of every epoch, as in ``History.history``.
         title: of the page.
+        first: how many epochs had been trained before.
     """
     drawn = {name: array for name, array in arrays.items() if name != "images"}  # a replay has no thumbnails
     scene = wire.pack({**header, "kind": "scene", "replay": True}, drawn)
@@ -60,6 +68,7 @@ def html(header: Mapping[str, Any], arrays: Any, film: Film, curve: Mapping[str,
     run = {
         "scene": _text(scene),
         "frames": [[epoch, _text(frame)] for epoch, frame in film.frames],
+        "first": first,
         "apart": apart,
         "curve": {
             name: [value if math.isfinite(value) else None for value in values[apart - 1 :: apart]]
@@ -110,10 +119,17 @@ class Record(Callback):
         self.view: View | None = None
         self.film = Film()
         self.curve: dict[str, list[float]] = {}
-        self._spent, self._begun, self._epoch = 0.0, time.perf_counter(), 0
+        self._spent, self._begun = 0.0, time.perf_counter()
+        self._first: int | None = None
+        self._epoch = 0
         if isinstance(self.data, ArrayData):
             self._look_at(self.data.first(SHOWN))
-            self._take(0)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._first is None:
+            self._first = self._epoch = epoch
+            if self.view is not None:  # of a stream there was no batch yet
+                self._take(epoch)
 
     def _look_at(self, batch: Any) -> None:
         x, y = batch[0], batch[1]
@@ -125,7 +141,7 @@ class Record(Callback):
         for name, value in (logs or {}).items():
             self.curve.setdefault(name, []).append(float(value))
         self._epoch = epoch + 1
-        if self.view is None:  # a stream, of which there was no batch before
+        if self.view is None:
             self._look_at(self.data.latest)  # type: ignore[union-attr]
         affordable = self._spent <= SHARE * (time.perf_counter() - self._begun)
         if self._epoch % self.every == 0 and self.film.wants(self._epoch) and affordable:
@@ -140,7 +156,7 @@ class Record(Callback):
         header |= {"model": self.model.title(), "loss": self.loss.title(), "own": True, "recipe": {}, "focus": 0}
         header["momentum"] = False
         header["loss_exhibits"] = museum.cards(self.loss)
-        text = html(header, arrays, self.film, self.curve, self.model.title())
+        text = html(header, arrays, self.film, self.curve, self.model.title(), self._first or 0)
         with atomic_write(self.path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 

@@ -153,3 +153,10 @@ def test_a_training_that_ends_in_nan_is_kept_and_says_why(tmp_path):
     with pytest.raises(mf.NonFiniteError, match="loss became"):
         model.fit(x, y, loss=mf.lab.mistakes.WrongSign(), optimizer=climbing, epochs=9, verbose=0, callbacks=[record])
     assert 0 in run_in(tmp_path / "run.html")[1]
+
+
+def test_a_training_that_goes_on_is_recorded_from_where_it_went_on(tmp_path):
+    history = trained(tmp_path / "run.html", epochs=9, initial_epoch=5)
+    (_, _), frames, curve = run_in(tmp_path / "run.html")
+    assert min(frames) == 5 and max(frames) == 9 and curve == history.history and len(curve["loss"]) == 4
+    assert '"first":5' in (tmp_path / "run.html").read_text()

@@ -112,7 +112,7 @@ export function start(root, channel, { address = false } = {}) {
       badge.textContent = header.proof ? (header.proof.passed ? "✓ proven" : "✗ not proven") : "prove";
       badge.classList.toggle("lab-proven", Boolean(header.proof?.passed)); badge.classList.toggle("lab-disproven", header.proof ? !header.proof.passed : false);
       if (header.curve) curves.add(header.curve, header.from);
-      if (scene.header.replay) curves.until = header.epoch;
+      if (scene.header.replay) curves.until = header.epoch - curves.first;
       painted = { header, arrays };
       draw();
       root.dataset.painted = String(header.epoch);
@@ -161,7 +161,7 @@ export function startReplay(root, run) {
   let listen = null;
   const page = start(root, { send() {}, receive(listener) { listen = listener; } });
   listen(fromBase64(run.scene));
-  page.curves.apart = run.apart;
+  page.curves.apart = run.apart; page.curves.first = run.first;
   page.curves.add(run.curve, 0);
   const frames = run.frames, words = h("output");
   const slider = h("input", { type: "range", min: "0", max: String(frames.length - 1), value: String(frames.length - 1), "data-testid": "scrubber", "aria-label": "time", oninput: () => show(Number(slider.value)) });

@@ -9,6 +9,7 @@ export class Curves {
   constructor() {
     this.values = {}; this.kept = null; this.until = Infinity;
     this.apart = 1; // epochs from one number to the next
+    this.first = 0; // epochs before the first number
     this.keep = h("button", { "data-testid": "keep", onclick: () => { this.kept = structuredClone(this.values); this.draw(); } }, "keep to compare");
     this.panels = PAIRS.map(([name, words]) => {
       const canvas = h("canvas", { class: "lab-curve", role: "img", "data-testid": `curve-${name}` });
@@ -44,10 +45,10 @@ export class Curves {
         context.font = "11px system-ui, sans-serif"; context.fillStyle = ink(); context.strokeStyle = faint();
         context.strokeRect(left, 8, wide, high);
         context.textAlign = "right"; context.fillText(number(top), left - 4, 14); context.fillText(number(bottom), left - 4, 8 + high);
-        context.fillText(length === 1 ? "1 epoch" : `${length} epochs`, width - 6, height - 3);
+        context.fillText(this.first ? `epochs ${this.first + 1} to ${this.first + length}` : length === 1 ? "1 epoch" : `${length} epochs`, width - 6, height - 3);
         context.save(); context.beginPath(); context.rect(left, 8, wide, high); context.clip();
         for (const [values, colour, dash] of all) {
-          const last = Math.min(values.length, Math.floor(this.until / this.apart)), step = Math.max(1, Math.floor(last / (2 * wide)));
+          const last = Math.max(0, Math.min(values.length, Math.floor(this.until / this.apart))), step = Math.max(1, Math.floor(last / (2 * wide)));
           context.strokeStyle = colour; context.lineWidth = 1.6; context.setLineDash(dash); context.beginPath();
           for (let i = 0; i < last; i += step) {
             if (values[i] === null) continue;
