@@ -116,6 +116,8 @@ def _table(text: str, name: str) -> datasets.Table:
         raise ValueError(f"{name} has semicolons between its columns; save it with commas, and with points in numbers")
     if all(_is_number(cell) for cell in first.split(",")):
         raise ValueError(f"{name} begins with numbers; put a line with the names of the columns above them")
+    if "\n" not in text.strip():
+        raise ValueError(f"{name} has a line of names and nothing below it")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         path.write_text(text, encoding="utf-8")

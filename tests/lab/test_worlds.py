@@ -12,6 +12,7 @@ ROWS = "".join(f"{i},{7 * i % 5},{i % 2}\n" for i in range(20))
     [
         ("a;b;label\n1;2;0\n3;4;1\n", "t.csv has semicolons between its columns; save it with commas"),
         (ROWS, "t.csv begins with numbers; put a line with the names of the columns above them"),
+        ("a,b,label\n", "t.csv has a line of names and nothing below it"),
         ("a,b,label\n1,2,x\n3,4,y\n", "t.csv has 2 rows; the lab needs at least 4"),
         ("a,b,label\n1,2,x\n", "t.csv has 1 different labels"),
         ("a,b,label\n1,,x\n2,3,y\n", "t.csv cannot be read: expected a line of names"),
@@ -19,7 +20,7 @@ ROWS = "".join(f"{i},{7 * i % 5},{i % 2}\n" for i in range(20))
         ("a,b,label\n1e39,1,0\n1,1,1\n", "t.csv cannot be read: it holds numbers that are too large for float32"),
         ("a,b,label\n" + "1,2,0\n" * 1_000_000, "t.csv is too large for the lab: 6,000,010 characters"),
     ],
-    ids=["semicolons", "no names", "two rows", "one row", "a gap", "one column", "1e39", "large"],
+    ids=["semicolons", "no names", "names only", "two rows", "one row", "a gap", "one column", "1e39", "large"],
 )
 def test_what_is_wrong_with_a_table_is_said(text, words):
     with pytest.raises(ValueError) as error:
