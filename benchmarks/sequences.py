@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ONE_CORE = "--one-core" in sys.argv
@@ -36,13 +37,14 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import miniframe as mf  # noqa: E402
+from miniframe.bench import turns  # noqa: E402
 from miniframe.bench.sides import sides  # noqa: E402
 from miniframe.training.cores import choose  # noqa: E402
 
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 96, 64, 96, 4, 4, 32
 STEPS = 3  # in a turn
 clock = time.process_time if ONE_CORE else time.perf_counter
-Run = Callable[[], object]
+take_turns = partial(turns.take_turns, clock=clock)
 
 
 # -------------------------------------------------------------------- the same models in PyTorch
@@ -115,29 +117,13 @@ class TorchLSTM(nn.Module):
 # -------------------------------------------------------------------- what is measured
 
 
-def take_turns(runs: dict[str, Run], rounds: int, steps: int = 1) -> dict[str, float]:
-    """Milliseconds of each run: the median over rounds, in each of which all have a turn."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name in list(runs) if turn % 2 else list(reversed(runs)):
-            time.sleep(0.01)  # the other's threads go to sleep
-            runs[name]()
-            start = clock()
-            runs[name]()
-            if turn:  # the first round warms up
-                times[name].append((clock() - start) * 1e3 / steps)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    first, second = medians.values()
-    return {**medians, "ratio": first / second}
-
-
 def tokens(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A batch of windows and what follows each token."""
     rng = np.random.default_rng(seed)
     return tuple(rng.integers(0, VOCABULARY, (2, BATCH, CONTEXT)))  # type: ignore[return-value]
 
 
-def own_steps(model: mf.Module) -> Run:
+def own_steps(model: mf.Module) -> turns.Run:
     """Training steps as ``fit`` takes them: compiled, AdamW, gradients clipped."""
     x, y = (mx.array(a.astype(np.int32)) for a in tokens())
     loss, optimizer = mf.CrossEntropyLoss(), mf.AdamW(model, lr=1e-3, clip_norm=1.0)
@@ -152,7 +138,7 @@ def own_steps(model: mf.Module) -> Run:
     return run
 
 
-def torch_steps(model: nn.Module) -> Run:
+def torch_steps(model: nn.Module) -> turns.Run:
     """The same in PyTorch, with the faster of its two ways to update the weights."""
     x, y = (torch.tensor(a) for a in tokens())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)

@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ONE_CORE = "--one-core" in sys.argv
@@ -30,6 +30,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import miniframe as mf  # noqa: E402
+from miniframe.bench import turns  # noqa: E402
 from miniframe.bench.sides import side  # noqa: E402
 from miniframe.models.vgg import VGG16 as STAGES  # noqa: E402
 from miniframe.training.cores import choose  # noqa: E402
@@ -37,7 +38,7 @@ from miniframe.training.cores import choose  # noqa: E402
 STEPS = 10
 
 clock = time.process_time if ONE_CORE else time.perf_counter
-Run = Callable[[], object]
+take_turns = partial(turns.take_turns, clock=clock)
 
 # VGG16's convolutions: (image size, input channels, output channels), and how many of them there are
 VGG16 = {
@@ -51,21 +52,6 @@ VGG16 = {
     (28, 512, 512): 2,
     (14, 512, 512): 3,
 }
-
-
-def take_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Milliseconds of each run: the median over rounds, in each of which all have a turn."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name in list(runs) if turn % 2 else list(reversed(runs)):
-            time.sleep(0.01)  # the other's threads go to sleep
-            runs[name]()
-            start = clock()
-            runs[name]()
-            if turn:  # the first round warms up
-                times[name].append((clock() - start) * 1e3)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return {**medians, "ratio": medians["miniframe"] / medians["torch"]}
 
 
 def torch_lenet() -> torch.nn.Module:

@@ -24,6 +24,7 @@ Action = Callable[["Session", "Page | None", Command], None]
 def join(session: Session, page: Page | None, command: Command) -> None:
     """Somebody wants to look."""
     assert page is not None
+    page.told = page.behind = 0
     session.pages.append(page)
     session.set_the_scene(page)
 
@@ -139,7 +140,8 @@ def set_weight(session: Session, page: Page | None, command: Command) -> None:
 
 def prove(session: Session, page: Page | None, command: Command) -> None:
     """The gradient check of this very model."""
-    session.proof = singles.proof(session.pictures, session.loss, session.optimizer)
+    texts_only = session.data.tokenizer is not None
+    session.proof = singles.proof(session.pictures, session.optimizer, texts.PROVEN if texts_only else None)
     session.tell(session.proof)
     session.show(force=True)
 
@@ -164,6 +166,8 @@ def code(session: Session, page: Page | None, command: Command) -> None:
 
 def keep(session: Session, page: Page | None, command: Command) -> None:
     """The run so far as one HTML file."""
+    if not session.film.frames:
+        raise ValueError("there is nothing to save yet")
     html = record.html(*session.scene(), session.film, session.curve, session.model.title())
     session.tell({"kind": "record", "html": html}, page=page)
 

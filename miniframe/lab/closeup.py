@@ -22,9 +22,6 @@ from .pictures import COLUMNS, Frame, View
 BLOCK = 64  # rows and columns of a matrix that are shown, at most
 PRODUCTS = 48  # products that are listed, at most
 OUTPUTS = 1024  # output elements that are asked for their derivative, at most
-SAMPLES = 256  # samples that a look at single gradients, or at the loss along a weight, takes
-ALONG = 41  # points on the curve of the loss along a weight
-STEP = 1e-4  # to both sides, of the finite difference
 
 
 def block(value: Any) -> np.ndarray:

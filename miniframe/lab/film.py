@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from . import wire
+from .pictures import Frame
+
 MOST = 120  # frames
 LIMIT = 2_000_000  # bytes of all frames together, so that the file that holds them stays under 3 MB
 
@@ -11,32 +14,36 @@ class Film:
 
     >>> film = Film()
     >>> for epoch in range(1000):
-    ...     film.add(epoch, bytes(10))
+    ...     film.add(epoch, ({"loss": 0.5}, {}))
     >>> len(film.frames) <= MOST, film.frames[0][0], film.frames[-1][0]
     (True, 0, 999)
     """
 
     def __init__(self) -> None:
         self.kept: list[tuple[int, bytes]] = []
-        self.latest: tuple[int, bytes] | None = None
+        self.latest: tuple[int, Frame] | None = None  # packed only where it is kept, as most are not
         self.apart = 1  # epochs between frames, at least
 
     def wants(self, epoch: int) -> bool:
         """Whether the frame of this epoch would be kept."""
         return not self.kept or epoch >= self.kept[-1][0] + self.apart
 
-    def add(self, epoch: int, frame: bytes) -> None:
+    def add(self, epoch: int, frame: Frame) -> None:
         """A frame after so many epochs; a second one of the same epoch is only the latest."""
         self.latest = epoch, frame
-        if self.wants(epoch):
-            self.kept.append(self.latest)
+        if not self.wants(epoch):
+            return
+        self.kept.append((epoch, wire.pack(*frame)))
         while len(self.kept) > 2 and (len(self.kept) > MOST or sum(len(f) for _, f in self.kept) > LIMIT):
             self.kept = self.kept[::2]
             self.apart *= 2
+        if self.kept[-1][0] == epoch:
+            self.latest = None
 
     @property
     def frames(self) -> list[tuple[int, bytes]]:
         """All that is kept, and the latest."""
-        if self.latest is None or self.kept[-1] is self.latest:
+        if self.latest is None:
             return self.kept
-        return [*(frame for frame in self.kept if frame[0] < self.latest[0]), self.latest]
+        epoch, frame = self.latest
+        return [*(kept for kept in self.kept if kept[0] < epoch), (epoch, wire.pack(*frame))]

@@ -7,7 +7,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ..explain import activation_maps, grad_cam, saliency
+from ..core.untouched import untouched
+from ..explain import grad_cam, saliency
+from ..graph.passes import Pass
 from ..layers import Conv2d
 from .closeup import place
 from .pictures import Frame, View, decided, image_bytes, signed_bytes
@@ -20,25 +22,36 @@ def picture(view: View, index: Any, layer: str) -> Frame:
 
     Args:
         index: of the image.
-        layer: the name of the call, such as "0"; its output has to be (N, H, W, channels).
+        layer: the name of the call, such as "0" or "0#2"; maps are those of outputs of (N, H, W, channels).
     """
     if view.x.ndim != 4:
         raise ValueError("only models of images have feature maps")
     (index,) = place([index], (len(view.x),), "the training data")
-    x, module = view.x[index : index + 1], dict(view.model.named_modules()).get(layer)
-    if module is None:
+    model, x = view.model, view.x[index : index + 1]
+    with untouched(model):
+        model.eval()
+        seen = Pass(model, x, "lab")
+    if layer not in seen.calls:
         raise ValueError(f"there is no layer {layer!r}")
-    maps = activation_maps(view.model, x, layer)
-    scores = np.array(view.model.predict(x).astype(mx.float32))  # type: ignore[attr-defined]
-    (said,), (sure,) = decided(scores)
+    module, maps = seen.calls[layer].module, seen.calls[layer].value
     labels = view.labels["train"]
-    header: dict[str, Any] = {"kind": "picture", "index": index, "layer": layer, "title": module.title()}
-    header |= {"said": int(said), "sure": float(sure), "label": None if labels is None else int(labels[index])}
-    arrays = {"image": image_bytes(x)[0], "saliency": _brightness(saliency(view.model, x)[0])}
-    windows = [name for name, m in view.model.named_modules() if isinstance(m, Conv2d)]
-    if windows:
-        arrays["cam"] = _brightness(grad_cam(view.model, x, windows[-1])[0])
-    if maps.ndim == 4:
+    header: dict[str, Any] = {
+        "kind": "picture",
+        "index": index,
+        "layer": layer,
+        "title": module.title() if module else "",
+    }
+    header |= {"said": None, "sure": None, "label": None if labels is None else int(labels[index])}
+    arrays = {"image": image_bytes(x)[0]}
+    windows = [name for name, m in model.named_modules() if isinstance(m, Conv2d)]
+    if isinstance(seen.output, mx.array) and seen.output.ndim == 2:
+        arrays["saliency"] = _brightness(saliency(model, x)[0])
+        if windows:
+            arrays["cam"] = _brightness(grad_cam(model, x, windows[-1])[0])
+    if labels is not None:
+        (said,), (sure,) = decided(np.array(seen.output.astype(mx.float32)))
+        header |= {"said": int(said), "sure": float(sure)}
+    if isinstance(maps, mx.array) and maps.ndim == 4:
         pixels, scale = signed_bytes(np.array(maps[0, :, :, :MAPS].astype(mx.float32)).transpose(2, 0, 1))
         arrays["maps"], header["scale"], header["of"] = pixels, scale, maps.shape[-1]
     if isinstance(module, Conv2d) and layer == windows[0]:  # only the first window slides over the picture itself

@@ -124,6 +124,28 @@ def take_out(layer: Module) -> None:
             layer.__class__ = exhibit.replaces
 
 
+def plug_in_all(model: Module, mistakes: Iterable[tuple[str, str]], loss: Module | None = None) -> None:
+    """Put exhibits in the layers of a model that are named, and the right layers in all others.
+
+    Args:
+        mistakes: (layer, exhibit) pairs; the layer "loss" is the loss.
+        loss: what that is; None where somebody else sees to it.
+
+    Raises:
+        ValueError: where a layer is not there, or an exhibit does not suit it.
+    """
+    layers = dict(model.named_modules())
+    for layer in [*layers.values(), *([] if loss is None else [loss])]:
+        take_out(layer)
+    for name, exhibit in mistakes:
+        if name != "loss" and name not in layers:
+            raise ValueError(f"there is no layer {name!r} for {exhibit} to stand in for")
+        if name != "loss":
+            plug_in(layers[name], exhibit)
+        elif loss is not None:
+            plug_in(loss, exhibit)
+
+
 def mutated_inputs(calls: Iterable[tuple[str, Module, Sequence[Any]]]) -> list[str]:
     """The names of the calls whose forward changes the array that it was given.
 
@@ -166,10 +188,13 @@ def steps_of(optimizer: Optimizer) -> list[float]:
 def code(before: Iterable[tuple[str, str]], now: Iterable[tuple[str, str]]) -> list[str]:
     """The lines of Python that take out and plug in exhibits; the loss is given to ``fit`` instead."""
     before, now = [m for m in before if m[0] != "loss"], [m for m in now if m[0] != "loss"]
-    lines = [
-        f"model[{layer}].__class__ = mf.{named(e).replaces.__name__}" for layer, e in before if (layer, e) not in now
-    ]
-    return lines + [f"model[{layer}].__class__ = mf.lab.mistakes.{e}" for layer, e in now if (layer, e) not in before]
+    lines = [f"{_in_code(m[0])}.__class__ = mf.{named(m[1]).replaces.__name__}" for m in before if m not in now]
+    return lines + [f"{_in_code(m[0])}.__class__ = mf.lab.mistakes.{m[1]}" for m in now if m not in before]
+
+
+def _in_code(layer: str) -> str:
+    """A layer of the model as Python: by its number, or deeper inside by its whole name."""
+    return f"model[{layer}]" if layer.isdigit() else f'dict(model.named_modules())["{layer}"]'
 
 
 def in_loss(mistakes: Iterable[tuple[str, str]]) -> Loss:

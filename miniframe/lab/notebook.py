@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..core.extras import library
@@ -47,10 +46,11 @@ def widget(
             self.thread = begin(session)
 
         def _asked(self, _: Any, content: Any, buffers: Any) -> None:
-            command = content if isinstance(content, dict) else json.loads(content)
-            if command.get("do") == "join" and self.someone in session.pages:
+            if not isinstance(content, dict) or content.get("do") in ("close", "gone"):
+                return
+            if content.get("do") == "join" and self.someone in session.pages:
                 session.commands.put((self.someone, {"do": "gone"}))
-            session.commands.put((self.someone, command))
+            session.commands.put((self.someone, content))
 
         def close(self) -> None:
             """End the training and the view."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 import webbrowser
 from typing import Any
 
@@ -20,6 +22,12 @@ from .recipe import Recipe
 from .server import Server
 from .session import Session
 
+Life = tuple[weakref.ref[Session], threading.Thread]
+
+_running: list[Life] = []
+# the lab that has a model: one that is opened again, as when a cell of a notebook runs twice, leaves the lab before
+_labs: weakref.WeakKeyDictionary[Module, Life] = weakref.WeakKeyDictionary()
+
 
 def begin(session: Session) -> threading.Thread:
     """Run a session on a thread of its own, on the device of this one."""
@@ -33,7 +41,29 @@ def begin(session: Session) -> threading.Thread:
 
     thread = threading.Thread(target=life, name="lab", daemon=True)
     thread.start()
+    _running[:] = [one for one in _running if one[1].is_alive()] + [(weakref.ref(session), thread)]
+    if session.own is not None:
+        _labs[session.model] = _running[-1]
     return thread
+
+
+@atexit.register
+def end_all() -> None:
+    """End every lab with the process: a thread that still holds arrays then would end it in a crash."""
+    for found, thread in _running:
+        _end(found, thread, seconds=5)
+
+
+def end_earlier(model: Module) -> None:
+    """End the lab that trains this model, so that two threads never train one model."""
+    if model in _labs:
+        _end(*_labs.pop(model), seconds=30)
+
+
+def _end(found: weakref.ref[Session], thread: threading.Thread, seconds: float) -> None:
+    if (session := found()) is not None:
+        session.close()
+        thread.join(timeout=seconds)
 
 
 def own_session(model: Module, x: Any, y: Any, loss: Any, optimizer: Any, **options: Any) -> Session:
@@ -50,12 +80,18 @@ def own_session(model: Module, x: Any, y: Any, loss: Any, optimizer: Any, **opti
     found = goal(model, loss, optimizer, None)
     batch_size = options.get("batch_size", 32)
     recipe = Recipe().changed({"batch_size": batch_size, "seed": options.get("seed", 0), "data": "disk"})
-    data, validation = as_both(x, y, None, options.get("validation_data"), 0.0)
+    held = options.get("validation_data")
+    if held is not None and not (isinstance(held, (tuple, list)) and len(held) == 2 and not isinstance(held[0], tuple)):
+        raise ValueError("lab: expected validation_data as (x, y), arrays in memory without sample weights")
+    data, validation = as_both(x, y, None, None if held is None else tuple(held), 0.0)
+    end_earlier(model)
     DataTrial(model, found.loss, found.measures).on(data, recipe.batch_size, "lab")
-    inputs = as_array(x, where="lab")
-    held = None if validation is None else tuple(as_array(a, where="lab") for a in options["validation_data"][:2])
-    target = as_array(y, where="lab")
-    return Session(recipe, (model, inputs, target, found.loss, found.optimizer), held)
+    if validation is not None and held is not None:
+        DataTrial(model, found.loss, found.measures).on(validation, recipe.batch_size, "lab: validation_data")
+        held = tuple(as_array(part, where="lab") for part in held)
+    return Session(
+        recipe, (model, as_array(x, where="lab"), as_array(y, where="lab"), found.loss, found.optimizer), held
+    )
 
 
 def open(  # noqa: A001  (mf.lab.open is what its users say)

@@ -17,6 +17,7 @@ from ..core.untouched import untouched
 from ..graph.passes import Pass
 from ..insight.trace import trace
 from ..losses.base import Loss
+from ..training.guardrails import class_numbers
 
 ROWS = 12  # samples in a strip: the one in focus, and some others
 COLUMNS = 64  # numbers of each sample in a strip, at most
@@ -50,6 +51,7 @@ class View:
 
     Attributes:
         focus: the index of the training sample that comes first in every strip.
+        classes: how many there are; 0 where it is a regression.
         plane: (lowest x₁, x₂, highest x₁, x₂) of the regions; None where there is no plane to draw.
     """
 
@@ -58,19 +60,26 @@ class View:
         self.x_test, self.y_test = (x_test, y_test) if x_test is not None else (x[:0], y[:0])
         mx.eval(self.x_test, self.y_test)  # what is not computed yet belongs to this thread
         self.focus = 0
-        self.labels = {"train": class_numbers(y), "test": class_numbers(self.y_test)}
+        labels, self.classes = classes_of(model, x, y)
+        self.labels = {"train": labels, "test": None if labels is None else class_numbers(self.y_test)}
         self.plane = self._plane()
         self._grid = None if self.plane is None else _grid(self.plane)
 
     def _plane(self) -> tuple[float, ...] | None:
         if self.labels["train"] is None or self.x.ndim != 2 or self.x.shape[1] != 2 or not is_floating(self.x):
             return None
-        points = np.array(self.x, dtype=np.float64)
+        points = np.array(self.x.astype(mx.float32), dtype=np.float64)
         low, high = points.min(axis=0), points.max(axis=0)
         if len(points) < FEW:  # set by hand, one by one: the plane stays where it is
             low, high = np.minimum(low, -1), np.maximum(high, 1)
-        margin = 0.08 * max(float((high - low).max()), 1e-3)
+        wide = high - low  # each direction has its own: ages stand beside incomes
+        margin = 0.08 * np.where(wide > 0, wide, max(float(wide.max()), 1e-3))
         return (*(low - margin).tolist(), *(high + margin).tolist())
+
+    @property
+    def small(self) -> type:
+        """The type in which numbers of classes travel."""
+        return np.uint8 if self.classes <= 256 else np.int32
 
     def batch(self) -> tuple[mx.array, mx.array]:
         """The samples of the strips: the one in focus, then the first others."""
@@ -83,14 +92,14 @@ class View:
         """The data as the page draws them: points with their classes, or small images."""
         header: dict[str, Any] = {"plane": self.plane, "rows": len(self.x), "shape": list(self.x.shape[1:])}
         header["image"] = self.x.ndim == 4 and is_floating(self.x)
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, x in (("train", self.x), ("test", self.x_test)):
             labels = self.labels[name]
             if labels is None:
                 continue
-            arrays[f"{name}.labels"] = labels[:SHOWN].astype(np.uint8)
+            arrays[f"{name}.labels"] = labels[:SHOWN].astype(self.small)
             if self.plane is not None:
-                arrays[f"{name}.points"] = np.array(x[:SHOWN], dtype=np.float32)
+                arrays[f"{name}.points"] = np.array(x[:SHOWN].astype(mx.float32))
             elif header["image"] and name == "train":
                 arrays["images"] = image_bytes(x[:ROWS])
         return header, arrays
@@ -121,7 +130,7 @@ class View:
             }
             entry["shape"] = list(call.output.shape[1:]) if isinstance(call.output, mx.array) else []
             for kind, array in (("value", values), ("gradient", gradients)):
-                pixels, scale = signed_bytes(array[:, :COLUMNS])
+                pixels, scale = signed_bytes(array[:ROWS, :COLUMNS])  # inside, samples and places may be one axis
                 arrays[f"{place}.{kind}"] = pixels
                 mean = float(np.abs(array, dtype=np.float64).mean()) if array.size else None
                 entry |= {f"{kind}_scale": scale, f"mean_{kind}": mean}
@@ -141,7 +150,7 @@ class View:
             hidden = self._hidden(seen, grid)
         header, arrays = hidden
         classes, sure = decided(scores)
-        arrays["regions"] = classes[:grid].astype(np.uint8)
+        arrays["regions"] = classes[:grid].astype(self.small)
         arrays["sure"] = np.round(255 * sure[:grid]).astype(np.uint8)
         at = grid
         for name, rows in zip(("train", "test"), shown):
@@ -171,14 +180,19 @@ class View:
 _PASSING = ("Dropout", "Identity", "Standardize", "Flatten", "Reshape")  # no picture of their own: it is the one before
 
 
-def class_numbers(y: Any) -> np.ndarray | None:
-    """The class of every target: of integers themselves, of one-hot rows the largest; None for a regression."""
-    values = np.array(y)
-    if values.ndim == 1 and values.dtype.kind in "iu":
-        return values
-    if values.ndim == 2 and values.shape[1] > 1 and ((values == 0) | (values == 1)).all():
-        return values.argmax(axis=1)
-    return None
+def classes_of(model: Module, x: Any, y: Any) -> tuple[np.ndarray | None, int]:
+    """(the class of every target, how many classes there are); (None, 0) for a regression.
+
+    Whole numbers are classes only where the model has a score for each of them: counts are whole numbers, too.
+    """
+    labels = class_numbers(y)
+    if labels is None or not len(labels):
+        return None, 0
+    with untouched(model):
+        model.eval()
+        output = model(x[:1])
+    scores = output.shape[1] if isinstance(output, mx.array) and output.ndim == 2 else 0
+    return (labels, scores) if scores > 1 and 0 <= labels.min() and labels.max() < scores else (None, 0)
 
 
 def decided(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -209,7 +223,8 @@ def _rows(value: Any) -> np.ndarray:
 
 
 def image_bytes(images: Any) -> np.ndarray:
-    """(n, rows, columns, 3) bytes of images with one or three channels, from 0 to 1."""
-    pixels = np.clip(np.nan_to_num(np.array(images, dtype=np.float32)), 0, 1)
-    pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels[..., :3]
+    """(n, rows, columns, 3) bytes of images from 0 to 1: of three channels or more the first three, else the mean."""
+    pixels = np.clip(np.nan_to_num(np.array(images.astype(mx.float32))), 0, 1)
+    grey = pixels.shape[-1] < 3
+    pixels = np.repeat(pixels.mean(axis=-1, keepdims=True), 3, axis=-1) if grey else pixels[..., :3]
     return np.round(255 * pixels).astype(np.uint8)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ..core import random
 from ..core.cells import put_values, values_of
 from ..core.module import Module
 from ..core.sequential import Sequential
+from ..core.untouched import untouched
 from ..losses import get as get_loss
 from ..losses.base import Loss
 from ..optimizers import Optimizer
 from ..optimizers import get as get_optimizer
 from ..training.checkpoints import set_state_of, state_of
 from . import museum
-from .pictures import View, class_numbers
+from .pictures import View, classes_of
 from .recipe import ANEW, REBUILT, Recipe, build, optimizer_of
 from .script import python
 from .worlds import World, world
+
+Made = tuple[Module, Loss, Optimizer]
+NAMED = 1000  # classes whose names a page is sent, at most
 
 
 class Project:
@@ -39,42 +45,59 @@ class Project:
         if own is None:
             self.data = world(recipe)
         else:
-            _, x, y, *_ = own
-            classes = class_numbers(y)
-            names = [] if classes is None else [f"class {k}" for k in range(int(classes.max(initial=0)) + 1)]
+            model, x, y, *_ = own
             x_test, y_test = validation or (None, None)
+            names = [f"class {k}" for k in range(min(NAMED, classes_of(model, x, y)[1]))]
             self.data = World(x, y, x_test, y_test, names, [])
         self.view: View | None = None
         self.opened: Any = None  # the weights and the optimizer's state of a user's model, when it came
         self.begin()
 
-    def begin(self) -> None:
-        """A new model, or the user's own, before its first epoch."""
-        random.seed(self.recipe.seed)
+    def begin(self, made: Made | None = None) -> None:
+        """A new model, or the user's own, before its first epoch.
+
+        Args:
+            made: the new model with its loss and optimizer, where they have been made already.
+        """
+        self.model: Module
+        self.loss: Loss
+        self.optimizer: Optimizer
         if self.own is None:
-            self.model: Module = build(self.recipe, self.data)
-            self.loss: Loss = museum.in_loss(self.recipe.mistakes)
-            self.optimizer: Optimizer = optimizer_of(self.recipe, self.model)
+            self.model, self.loss, self.optimizer = made or self.made(self.recipe, self.data)
         else:
             self.bring_back()
-        self.plug_in()
+            self.plug_in(self.recipe.mistakes)
         self.stretches: list[tuple[int, Recipe]] = [(0, self.recipe)]
         self.remark = ""
         self.new_view()
 
+    def made(self, recipe: Recipe, data: World) -> Made:
+        """What a recipe describes, its mistakes plugged in; a training that is running keeps its random numbers."""
+        with untouched():
+            random.seed(recipe.seed)
+            model = build(recipe, data)
+        museum.plug_in_all(model, recipe.mistakes)
+        return model, museum.in_loss(recipe.mistakes), optimizer_of(recipe, model)
+
     def bring_back(self) -> None:
-        """A model of one's own as it was when the lab was opened."""
+        """A model of one's own as it was when the lab was opened, with what the page has set since."""
         assert self.own is not None
         self.model, _, _, loss, optimizer = self.own
         cells = [*self.model.parameters(), *self.model.buffers()]
         if self.opened is None:
             self.loss, self.optimizer = get_loss(loss), get_optimizer(optimizer, self.model)
-            self.opened = values_of(cells), state_of(self.optimizer)
-            self.recipe = self.recipe.changed({"lr": self.optimizer.lr})
-        museum.take_out(self.loss)
-        put_values(cells, self.opened[0])
-        set_state_of(self.optimizer, self.opened[1])
-        self.optimizer.lr = self.recipe.lr
+            self.recipe = replace(self.recipe, lr=self.optimizer.lr, momentum=getattr(self.optimizer, "momentum", 0.0))
+            self.opened = values_of(cells), state_of(self.optimizer), self.recipe
+        values, state, first = self.opened
+        put_values(cells, values)
+        set_state_of(self.optimizer, state)
+        if self.recipe.lr != first.lr:  # only then: the user's may be a schedule, or one for each group
+            self.optimizer.lr = self.recipe.lr
+
+    def give_back(self) -> None:
+        """End with a model of one's own: no mistake stays in it."""
+        if self.own is not None:
+            self.plug_in(())
 
     def new_view(self) -> None:
         """The pictures of the model as it is now put together."""
@@ -89,18 +112,23 @@ class Project:
         assert self.view is not None
         return self.view
 
-    def plug_in(self) -> None:
-        """Put the recipe's exhibits in their layers, and the right layers in all others."""
-        layers = dict(self.model.named_modules())
-        for layer in layers.values():
-            museum.take_out(layer)
-        for name, exhibit in self.recipe.mistakes:
-            if name == "loss":
-                if self.own is not None:
-                    museum.take_out(self.loss)
-                    museum.plug_in(self.loss, exhibit)
-            elif name in layers:
-                museum.plug_in(layers[name], exhibit)
+    def plug_in(self, mistakes: Iterable[tuple[str, str]]) -> None:
+        """Put exhibits in their layers, and the right layers in all others.
+
+        Raises:
+            ValueError: for what does not suit; then those of the recipe are in their places.
+        """
+        loss = self.loss if self.own is not None else None  # the lab's own loss is made anew instead
+        try:
+            museum.plug_in_all(self.model, mistakes, loss)
+        except ValueError:
+            museum.plug_in_all(self.model, self.recipe.mistakes, loss)
+            raise
+
+    @property
+    def has_momentum(self) -> bool:
+        """Whether the momentum can be set: the lab gives one to SGD only, a user's optimizer may have its own."""
+        return self.recipe.optimizer == "sgd" if self.own is None else hasattr(self.optimizer, "momentum")
 
     # ---------------------------------------------------------------- other settings
 
@@ -114,27 +142,42 @@ class Project:
             ValueError: for what cannot be; then everything is as before.
         """
         before = self.recipe
-        if self.own is not None and recipe.differs(before, (*ANEW, *REBUILT, "optimizer")):
+        fixed = (*(name for name in ANEW if name != "seed"), *REBUILT, "optimizer")
+        if self.own is not None and recipe.differs(before, fixed):
             raise ValueError("this is a model of your own: data, layers and optimizer are changed in your script")
-        if recipe.differs(before, ANEW):
+        if recipe.differs(before, ANEW) or (self.data.tokenizer is not None and recipe.differs(before, REBUILT)):
             self.anew(recipe)
             return "anew"
         self.rebuild(recipe)
         start = epoch + (batch > 0)
         if batch:
             self.remark = "a setting was changed within an epoch; here it changes after that epoch"
-        self.stretches = [s for s in self.stretches if s[0] < start] + [(start, self.recipe)]
+        self.stretches = [*self.kept_stretches(start), (start, self.recipe)]
         return "at once" if self.recipe.differs(before, (*REBUILT, "optimizer", "batch_size", "mistakes")) else "now"
+
+    def kept_stretches(self, start: int) -> list[tuple[int, Recipe]]:
+        """The stretches that a change at this epoch leaves.
+
+        Of those that trained no epoch, the ones that count all the same: an optimizer was made in them that is no more,
+        so the one of now began anew, whatever its name.
+        """
+        anew = (*REBUILT, "optimizer")
+        return [s for s in self.stretches if s[0] < start or (start and self.recipe.differs(s[1], anew))]
 
     def anew(self, recipe: Recipe) -> None:
         """Begin with another recipe, its layers' mistakes left out where the layers are others."""
+        if self.own is not None:
+            self.plug_in(recipe.mistakes)
+            self.recipe = recipe
+            self.begin()
+            return
         data = world(recipe)
         layers = recipe.differs(self.recipe, ("widths", "norm", "data"))
         mistakes = tuple(m for m in recipe.mistakes if m[0] == "loss") if layers else recipe.mistakes
         new = recipe.changed({"mistakes": mistakes})
-        build(new, data)  # what cannot be built fails here, while nothing is changed
+        made = self.made(new, data)  # what cannot be made fails here, while nothing is changed
         self.recipe, self.data, self.view = new, data, None
-        self.begin()
+        self.begin(made)
 
     def rebuild(self, recipe: Recipe) -> None:
         """Give the running training other settings, or a new row of layers around the same weights."""
@@ -144,21 +187,16 @@ class Project:
             recipe = recipe.changed({"mistakes": [m for m in recipe.mistakes if m[0] == "loss"]})
             self.recipe, self.model = recipe, build(recipe, self.data, self.model)
             self.optimizer = optimizer_of(recipe, self.model)
-            self.plug_in()
+            self.plug_in(())
         else:
+            self.plug_in(recipe.mistakes)
             self.recipe = recipe
-            try:
-                self.plug_in()
-            except ValueError:
-                self.recipe = before
-                self.plug_in()
-                raise
             if recipe.optimizer != before.optimizer:
                 self.optimizer = optimizer_of(recipe, self.model)
             if recipe.lr != before.lr:
                 self.optimizer.lr = recipe.lr
-            if recipe.momentum != before.momentum and hasattr(self.optimizer, "momentum"):
-                self.optimizer.momentum = recipe.momentum
+            if recipe.momentum != before.momentum and self.has_momentum:
+                self.optimizer.momentum = recipe.momentum  # type: ignore[attr-defined]
         if self.own is None:
             self.loss = museum.in_loss(recipe.mistakes)
         self.new_view()
@@ -167,10 +205,10 @@ class Project:
         """The Python that does the same."""
         if self.own is None:
             return python(self.stretches, self.data, epochs, self.remark)
-        r = self.recipe
-        return (
-            "# model, x, y, loss and optimizer are those of your script\n"
-            f"optimizer.lr = {r.lr}\n"
-            f"history = model.fit(x, y, epochs={max(epochs, 1)}, loss=loss, optimizer=optimizer, "
-            f"batch_size={r.batch_size}, seed={r.seed})\n"
-        )
+        r, first = self.recipe, self.opened[2]
+        lines = ["# model, x, y, loss and optimizer are those of your script"]
+        lines += [f"optimizer.lr = {r.lr}"] if r.lr != first.lr else []
+        lines += [f"optimizer.momentum = {r.momentum}"] if r.momentum != first.momentum else []
+        lines += museum.code((), r.mistakes)
+        fit = f"epochs={max(epochs, 1)}, loss=loss, optimizer=optimizer, batch_size={r.batch_size}, seed={r.seed}"
+        return "\n".join([*lines, f"history = model.fit(x, y, {fit})\n"])

@@ -111,9 +111,9 @@ def _checked(name: str, value: Any) -> Any:
     if name == "widths":
         return _widths(value)
     if name == "mistakes":
-        return tuple((str(layer), museum.named(exhibit).name) for layer, exhibit in value)
+        return tuple(_mistake(pair) for pair in _listed("mistakes", value))
     if name == "placed":
-        return tuple(_point(point) for point in value)
+        return tuple(_point(point) for point in _listed("points", value))
     if not isinstance(value, str):
         raise ValueError(f"{name} has to be a text, got {shown(value)}")
     return value.replace("\\", "/").rpartition("/")[2].replace('"', "") if name == "file" else value
@@ -146,6 +146,18 @@ def _widths(value: Any) -> tuple[int, ...]:
     if len(widths) > 12 or not all(1 <= width <= 512 for width in widths):
         raise ValueError(f"expected at most 12 hidden layers of 1 to 512 units, got {shown(value)}")
     return widths
+
+
+def _listed(called: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"the {called} have to be a list, got {shown(value)}")
+    return value
+
+
+def _mistake(pair: Any) -> tuple[str, str]:
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise ValueError(f"a mistake has the name of a layer and of an exhibit, got {shown(pair)}")
+    return str(pair[0]), museum.named(pair[1]).name
 
 
 def _point(point: Any) -> tuple[float, float, int]:

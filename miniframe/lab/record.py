@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,10 @@ from ..saving.atomic import atomic_write
 from ..training.callbacks import Callback, Logs
 from . import museum, page, wire
 from .film import Film
-from .pictures import SHOWN, View, class_numbers
+from .pictures import SHOWN, View
 
 SHARE = 0.2  # of the training's time that frames may take
+NUMBERS = 10_000  # of the curves, at most, so that a long training stays one small file
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 HTML = """<!doctype html>
@@ -43,7 +45,14 @@ HTML = """<!doctype html>
 """
 
 
-def html(header: Mapping[str, Any], arrays: Any, film: Film, curve: Mapping[str, Sequence[float]], title: str) -> str:
+def html(
+    header: Mapping[str, Any],
+    arrays: Any,
+    film: Film,
+    curve: Mapping[str, Sequence[float]],
+    title: str,
+    first: int = 0,
+) -> str:
     """The file's text.
 
     Args:
@@ -51,19 +60,24 @@ def html(header: Mapping[str, Any], arrays: Any, film: Film, curve: Mapping[str,
         film: the frames.
         curve: the numbers of every epoch, as in ``History.history``.
         title: of the page.
+        first: how many epochs had been trained before.
     """
-    scene = wire.pack({**header, "kind": "scene", "replay": True}, arrays)
+    drawn = {name: array for name, array in arrays.items() if name != "images"}  # a replay has no thumbnails
+    scene = wire.pack({**header, "kind": "scene", "replay": True}, drawn)
+    apart = max(1, math.ceil(sum(map(len, curve.values())) / NUMBERS))
     run = {
         "scene": _text(scene),
         "frames": [[epoch, _text(frame)] for epoch, frame in film.frames],
+        "first": first,
+        "apart": apart,
         "curve": {
-            name: [value if value == value and abs(value) < 1e300 else None for value in values]
+            name: [value if math.isfinite(value) else None for value in values[apart - 1 :: apart]]
             for name, values in curve.items()
         },
     }
     data = json.dumps(run, separators=(",", ":")).replace("</", "<\\/")
     script = page.bundled(f"startReplay(document.getElementById('lab'), {data});")
-    safe = title.replace("&", "&amp;").replace("<", "&lt;").splitlines()[0]
+    safe = title.replace("&", "&amp;").replace("<", "&lt;").partition("\n")[0]
     return HTML.format(policy=POLICY, title=safe, style=page.read("lab.css"), script=script)
 
 
@@ -75,7 +89,8 @@ class Record(Callback):
     """Writes a training into one HTML file that anybody can open: layers, values, gradients, regions, curves.
 
     The file needs no network and nothing installed, stays under 3 MB, and has a scrubber for the time. Its numbers are
-    those of the History. It is written at the end of the training, also of one that is interrupted.
+    those of the History; of a very long one, every second or third. It is written at the end of the training, also of
+    one that is interrupted.
 
     Args:
         path: of the file, such as "run.html".
@@ -104,10 +119,17 @@ class Record(Callback):
         self.view: View | None = None
         self.film = Film()
         self.curve: dict[str, list[float]] = {}
-        self._spent, self._begun, self._epoch = 0.0, time.perf_counter(), 0
+        self._spent, self._begun = 0.0, time.perf_counter()
+        self._first: int | None = None
+        self._epoch = 0
         if isinstance(self.data, ArrayData):
             self._look_at(self.data.first(SHOWN))
-            self._take(0)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._first is None:
+            self._first = self._epoch = epoch
+            if self.view is not None:  # of a stream there was no batch yet
+                self._take(epoch)
 
     def _look_at(self, batch: Any) -> None:
         x, y = batch[0], batch[1]
@@ -119,7 +141,7 @@ class Record(Callback):
         for name, value in (logs or {}).items():
             self.curve.setdefault(name, []).append(float(value))
         self._epoch = epoch + 1
-        if self.view is None:  # a stream, of which there was no batch before
+        if self.view is None:
             self._look_at(self.data.latest)  # type: ignore[union-attr]
         affordable = self._spent <= SHARE * (time.perf_counter() - self._begun)
         if self._epoch % self.every == 0 and self.film.wants(self._epoch) and affordable:
@@ -130,11 +152,11 @@ class Record(Callback):
             return
         self._take(self._epoch)
         header, arrays = self.view.scene()
-        classes = class_numbers(self.view.y)
-        header |= {"classes": [] if classes is None else [f"class {k}" for k in range(int(classes.max()) + 1)]}
+        header |= {"classes": [f"class {k}" for k in range(self.view.classes)]}
         header |= {"model": self.model.title(), "loss": self.loss.title(), "own": True, "recipe": {}, "focus": 0}
+        header["momentum"] = False
         header["loss_exhibits"] = museum.cards(self.loss)
-        text = html(header, arrays, self.film, self.curve, self.model.title())
+        text = html(header, arrays, self.film, self.curve, self.model.title(), self._first or 0)
         with atomic_write(self.path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -144,5 +166,5 @@ class Record(Callback):
         header, arrays = self.view.frame()
         logs = {name: values[-1] for name, values in self.curve.items()}
         about = {"kind": "frame", "epoch": epoch, "batch": 0, "playing": False, "logs": logs, "lr": self.optimizer.lr}
-        self.film.add(epoch, wire.pack({**about, **header}, arrays))
+        self.film.add(epoch, ({**about, **header}, arrays))
         self._spent += time.perf_counter() - started

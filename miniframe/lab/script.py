@@ -48,6 +48,8 @@ def _stretch(recipe: Recipe, before: Recipe | None, world: World, start: int, en
         lines += [f"optimizer.momentum = {recipe.momentum}"] if changed else []
     mistakes = () if before is None or rebuilt else before.mistakes
     lines += museum.code(mistakes, recipe.mistakes)
+    if end == start:  # a setting that was changed again, or after which nothing was trained yet
+        return [*lines, ""] if lines else []
     loss = next((f"mf.lab.mistakes.{name}()" for layer, name in recipe.mistakes if layer == "loss"), '"cross_entropy"')
     options = [f"loss={loss}", "optimizer=optimizer", f"batch_size={recipe.batch_size}", f"seed={recipe.seed}"]
     options += ['metrics=["error_rate"]'] if world.classes else []

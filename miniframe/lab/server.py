@@ -14,10 +14,11 @@ import threading
 from typing import Any
 
 from ..core.extras import library
-from . import page
+from . import page, wire
 from .session import Page, Session
+from .worlds import LARGEST as TABLE
 
-LARGEST = 6_000_000  # bytes of one message from a page: a table
+LARGEST = 4 * TABLE  # bytes of one message from a page: a table, whose characters take several where JSON escapes them
 HOST = "127.0.0.1"
 
 
@@ -36,7 +37,9 @@ def free_port(port: int | None) -> socket.socket:
         found.listen(128)  # at once, so that nobody else gets the same port
     except OSError as error:
         found.close()
-        raise ValueError(f"port {port} cannot be used ({error.strerror}); without it, a free one is taken") from error
+        which = "no port can be opened" if not port else f"port {port} cannot be used"
+        remedy = "; without it, a free one is taken" if port else ""
+        raise ValueError(f"{which} ({error.strerror}){remedy}") from error
     return found
 
 
@@ -66,6 +69,7 @@ class Server:
         )
         options = {"log_level": "warning", "ws": "websockets-sansio", "ws_max_size": LARGEST, "lifespan": "off"}
         self.uvicorn = uvicorn.Server(uvicorn.Config(self.app(), timeout_graceful_shutdown=1, **options))
+        session.at_end = self.stop
 
     def run(self) -> None:
         """Serve on this thread, until Ctrl-C or ``stop``."""
@@ -151,15 +155,18 @@ class Server:
         someone = Page(lambda message: _put(loop, waiting, message))
 
         async def deliver() -> None:
-            while True:
-                await socket.send_bytes(await waiting.get())
+            try:
+                while True:
+                    await socket.send_bytes(await waiting.get())
+            except (WebSocketDisconnect, RuntimeError):  # the page has gone, and the loop below hears of it
+                pass
 
         delivery = asyncio.create_task(deliver())
         commands = self.session.commands
         commands.put((someone, {"do": "join"}))
         try:
-            while True:
-                command = _command(await socket.receive_text())
+            while (heard := await socket.receive())["type"] == "websocket.receive":
+                command = _command(heard.get("text"))
                 if command is None:
                     someone.send(_not_understood())
                 else:
@@ -179,16 +186,14 @@ def _put(loop: asyncio.AbstractEventLoop, waiting: asyncio.Queue[bytes], message
         pass
 
 
-def _command(text: str) -> dict[str, Any] | None:
+def _command(text: str | None) -> dict[str, Any] | None:
     """What a page asks; None if it is no request, or one that only the lab itself makes."""
     try:
-        command = json.loads(text)
-    except ValueError:
+        command = json.loads(text or "")
+    except (ValueError, RecursionError):
         return None
     return command if isinstance(command, dict) and command.get("do") not in ("close", "join", "gone") else None
 
 
 def _not_understood() -> bytes:
-    from . import wire
-
     return wire.pack({"kind": "message", "words": "the page sent something that is no request", "trouble": True})

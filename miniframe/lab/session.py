@@ -20,8 +20,9 @@ from .actions import ACTIONS
 from .film import Film
 from .looking import LONG, Doctor, EachBatch, EachEpoch
 from .pictures import Frame
-from .project import Project
-from .recipe import Recipe
+from .project import Made, Project
+from .recipe import ANEW, Recipe
+from .worlds import IMAGES
 
 FRAMES = 22  # in a second, at most: some 20, as a frame waits for the end of an epoch
 SHARE = 0.15  # of the time that frames may take
@@ -57,11 +58,12 @@ class Session(Project):
     def __init__(self, recipe: Recipe, own: tuple[Any, ...] | None = None, validation: Any = None) -> None:
         self.commands: queue.Queue[tuple[Page | None, dict[str, Any]]] = queue.Queue()
         self.pages: list[Page] = []
+        self.at_end: Callable[[], None] = lambda: None  # ends who shows it, too
         self.closed = False
         super().__init__(recipe, own, validation)
 
-    def begin(self) -> None:
-        super().begin()
+    def begin(self, made: Made | None = None) -> None:
+        super().begin(made)
         self.epoch = self.batch = 0
         self.batch_loss: float | None = None
         self.curve: dict[str, list[float]] = {}
@@ -72,6 +74,7 @@ class Session(Project):
         self.random: Any = None  # the state to go on with where only the way of looking has changed
         self.epoch_time, self.next_frame = math.inf, 0.0
         self.doctor, self.film = Doctor(), Film()
+        self.unseen = ""  # why the model cannot be shown, once the pages have been told
 
     def change(self, recipe: Recipe) -> None:
         """Go on with another recipe, or begin anew with it.
@@ -79,7 +82,12 @@ class Session(Project):
         Raises:
             ValueError: for what cannot be; then everything is as before.
         """
+        slow = recipe.data in IMAGES and recipe.differs(self.recipe, ANEW)
+        if slow:
+            self.say(f"making {recipe.points:,} pictures …")
         when = self.follow(recipe, self.epoch, self.batch)
+        if slow:
+            self.say("")
         self.leave, self.at_once, self.discard = True, when == "at once", when == "anew"
         self.proof = None
 
@@ -92,7 +100,10 @@ class Session(Project):
                 self.obey(wait=True)
             else:
                 self.train()
-        mx.eval([p.value for p in self.model.parameters()])
+        self.give_back()
+        cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
+        mx.eval([cell.value for cell in cells])  # what is not computed yet belongs to this thread
+        self.at_end()
 
     def close(self) -> None:
         """End it, from any thread."""
@@ -122,7 +133,8 @@ class Session(Project):
             )
         except Exception as error:  # a mistake that was plugged in may raise anything; the session goes on
             self.want, self.batch = None, 0
-            self.say(f"the training stopped: {error}", trouble=True)
+            self.remark = self.remark or "a training broke off within an epoch in the lab; the script does not do that"
+            self.say(f"the training stopped: {words_of(error)}", trouble=True)
         self.show(force=True)
 
     def breathe(self) -> None:
@@ -142,6 +154,7 @@ class Session(Project):
             page, command = self.commands.get()
             wait = False
             if command.get("do") == "close":
+                self.say("this lab has ended", trouble=True)
                 self.closed = self.leave = self.discard = True
                 self.want = "close"
                 return
@@ -151,7 +164,7 @@ class Session(Project):
                     raise ValueError(f"nobody knows how to {command.get('do')!r}; there are {', '.join(ACTIONS)}")
                 action(self, page, command)
             except Exception as error:  # whatever it is, the session goes on and the page hears of it
-                self.say(str(error.args[0] if error.args else error), page, trouble=True)
+                self.say(words_of(error), page, trouble=True)
 
     # ---------------------------------------------------------------- what pages are told
 
@@ -169,7 +182,7 @@ class Session(Project):
         """All that does not change while it trains, and a first frame."""
         self.tell(*self.scene(), page)
         for one in [page] if page is not None else self.pages:
-            one.told = 0
+            one.told = min(one.told, self.epoch)  # of a training that began anew, nothing
         self.show(force=True)
 
     def scene(self) -> Frame:
@@ -178,6 +191,7 @@ class Session(Project):
         header |= {"kind": "scene", "recipe": self.recipe.as_dict(), "own": self.own is not None}
         header |= {"classes": self.data.classes, "model": self.model.title(), "focus": self.pictures.focus}
         header |= {"loss_exhibits": museum.cards(self.loss), "loss": self.loss.title()}
+        header["momentum"] = self.has_momentum
         return header, arrays
 
     def show(self, force: bool = False) -> None:
@@ -185,8 +199,7 @@ class Session(Project):
         ready = [page for page in self.pages if force or page.behind < AHEAD]
         if ready:
             started = time.perf_counter()
-            self.doctor.look(self)
-            header, arrays = self.pictures.frame()
+            header, arrays = self.look()
             common = self.state()
             for page in ready:
                 page.behind += 1
@@ -194,9 +207,21 @@ class Session(Project):
                 message = {"kind": "frame", **common, **header, "curve": curve, "from": page.told}
                 page.told = self.epoch if self.curve else 0
                 page.send(wire.pack(message, arrays))
-            self.film.add(self.epoch, wire.pack({"kind": "frame", **common, **header}, arrays))
+            self.film.add(self.epoch, ({"kind": "frame", **common, **header}, arrays))
             now = time.perf_counter()
             self.next_frame = max(started + 1 / FRAMES, now + (now - started) * (1 / SHARE - 1))
+
+    def look(self) -> Frame:
+        """The pictures of the model; none of one that cannot be run, such as one with a mistake that crashes."""
+        try:
+            self.doctor.look(self)
+            seen, self.unseen = self.pictures.frame(), ""
+            return seen
+        except Exception as error:
+            if (words := f"the model cannot be shown: {words_of(error)}") != self.unseen:
+                self.unseen = words
+                self.say(words, trouble=True)
+            return {"layers": []}, {}
 
     def state(self) -> dict[str, Any]:
         """Where the training is."""
@@ -211,3 +236,11 @@ class Session(Project):
             "finding": self.doctor.words(),
             "proof": None if self.proof is None else {"passed": self.proof["passed"], "error": self.proof["error"]},
         }
+
+
+def words_of(error: Exception) -> str:
+    """What an error says, as a sentence for the page."""
+    words = str(error.args[0] if len(error.args) == 1 else error)
+    if isinstance(error, KeyError) and words.isidentifier():
+        return f"the page sent a request without its {words}"
+    return words or type(error).__name__

@@ -14,7 +14,6 @@ from ..core.cells import Parameter
 from ..core.untouched import untouched
 from ..insight.jacobian import per_sample_gradients
 from ..insight.trace import trace
-from ..losses.base import Loss
 from ..optimizers import Optimizer
 from . import museum
 from .closeup import place
@@ -96,7 +95,8 @@ def weight(view: View, name: str, index: Any) -> Frame:
     hardest = [{"index": int(i), "pull": float(each[i])} for i in np.argsort(-abs(each))[:8]]
     header = {"kind": "weight", "name": name, "index": list(where), "at": at, "loss": value, "of": len(each)}
     header |= {"gradient": by_hand, "difference": secant, "pulls": hardest}
-    return header, {"places": places.astype(np.float32), "losses": np.array(losses, np.float32)}
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite on the page
+        return header, {"places": places.astype(np.float32), "losses": np.array(losses, np.float32)}
 
 
 def replaced(values: np.ndarray, where: tuple[int, ...], number: float) -> mx.array:
@@ -106,19 +106,25 @@ def replaced(values: np.ndarray, where: tuple[int, ...], number: float) -> mx.ar
     return mx.array(new, dtype=getattr(mx, str(new.dtype)))
 
 
-def proof(view: View, loss: Loss, optimizer: Optimizer) -> dict[str, Any]:
+def proof(view: View, optimizer: Optimizer, places: int | None = None) -> dict[str, Any]:
     """The gradient check of this very model and loss on some of its data; whether a forward changes its input, and
-    whether Adam counts its steps."""
+    whether Adam counts its steps.
+
+    Args:
+        places: of a text that are enough; None for all.
+    """
     x, y = view.batch()
     rows = 4 if x.ndim == 2 and is_floating(x) else 1  # of pictures and texts one takes long enough
     x, y = x[:rows], y[:rows]
-    with untouched(view.model, loss):
+    if places is not None:
+        x, y = x[:, :places], y[:, :places]
+    with untouched(view.model, view.loss):
         view.model.train()
         if x.ndim == 4 and is_floating(x):  # plain areas of a picture are full of ties, where there is no derivative
             x = mx.random.normal(x.shape)
         calls = [(call.name, call.module, call.inputs) for call in trace(view.model, x)]
         changed = museum.mutated_inputs(calls)
-        report = check_gradients(view.model, *as_tuple(x), loss=loss, target=y)
+        report = check_gradients(view.model, *as_tuple(x), loss=view.loss, target=y)
     words = repr(report)
     for name in changed:
         words += f"\n  layer {name}: forward changes the array that it was given"

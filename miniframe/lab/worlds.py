@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ TOYS = ("disk", "moons", "spirals", "xor")
 IMAGES = ("shapes", "mnist")
 WORLDS = (*TOYS, "points", "csv", *IMAGES, "text")
 CONTEXT = 32  # characters that a model of text sees at once
-LARGEST = 5_000_000  # bytes of a table that a page may send
+LARGEST = 5_000_000  # characters of a table that a page may send
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,16 @@ def from_table(text: str, name: str, seed: int) -> World:
     found, y = np.unique(labels, return_inverse=True)
     if not 2 <= len(found) <= 50:
         raise ValueError(f"{name} has {len(found)} different labels in its last column; the lab needs 2 to 50 classes")
+    if len(labels) < 4:
+        raise ValueError(
+            f"{name} has {len(labels)} rows; the lab needs at least 4, as it holds a quarter out for the test"
+        )
     names = table.classes or [str(k) for k in found]
     stratify = int(np.bincount(y).min()) >= 2
     x, x_test, y_train, y_test = datasets.train_test_split(table.x, y.astype(np.int32), seed=seed, stratify=stratify)
     renumbered = [] if table.classes or (found == np.arange(len(found))).all() else ["import numpy as np"]
     code = [
-        f'table = mf.datasets.read_csv("{name}")',
+        f"table = mf.datasets.read_csv({json.dumps(name, ensure_ascii=False)})",
         *renumbered,
         "labels = np.unique(np.array(table.y), return_inverse=True)[1]" if renumbered else "labels = table.y",
         f"x, x_test, y, y_test = mf.datasets.train_test_split(table.x, labels, seed={seed}, stratify={stratify})",
@@ -106,17 +111,35 @@ def from_table(text: str, name: str, seed: int) -> World:
 
 def _table(text: str, name: str) -> datasets.Table:
     """The table that a text holds; what is wrong with it, said under its own name."""
+    first = text.partition("\n")[0]
+    if "," not in first and first.count(";") > 0:
+        raise ValueError(f"{name} has semicolons between its columns; save it with commas, and with points in numbers")
+    if all(_is_number(cell) for cell in first.split(",")):
+        raise ValueError(f"{name} begins with numbers; put a line with the names of the columns above them")
+    if "\n" not in text.strip():
+        raise ValueError(f"{name} has a line of names and nothing below it")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         path.write_text(text, encoding="utf-8")
         try:
-            table = datasets.read_csv(path)
+            with np.errstate(over="raise"):
+                table = datasets.read_csv(path)
         except ValueError as error:
             words = str(error).replace(os.fspath(path), name).removeprefix("read_csv: ")
             raise ValueError(f"{name} cannot be read: {words}") from error
+        except FloatingPointError as error:
+            raise ValueError(f"{name} cannot be read: it holds numbers that are too large for float32") from error
         if not np.isfinite(np.array(table.x)).all():
             raise ValueError(f"{name} cannot be read: it holds numbers that are NaN or infinite")
         return table
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.strip().strip('"'))
+    except ValueError:
+        return False
+    return True
 
 
 def pictures(name: str, points: int, noise: float, seed: int) -> World:

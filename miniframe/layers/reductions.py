@@ -78,8 +78,18 @@ class Mean(_Reduction):
         return mx.broadcast_to(self.expand(grad_output, shape) / n, shape)
 
 
+class _Extreme(_Reduction):
+    """The largest or the smallest: the gradient goes to where it stands."""
+
+    def backward(self, grad_output: mx.array) -> mx.array:
+        x, z = self.saved
+        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
+        shares = winners / winners.sum(axis=self.axis, keepdims=True)
+        return shares * self.expand(grad_output, x.shape)
+
+
 @reduction("max")
-class Max(_Reduction):
+class Max(_Extreme):
     """z = max x over ``axis``. dx = dz at the largest element; equal ones share it, as in PyTorch's amax."""
 
     def forward(self, x: mx.array) -> mx.array:
@@ -87,24 +97,12 @@ class Max(_Reduction):
         self.saved = x, z
         return z
 
-    def backward(self, grad_output: mx.array) -> mx.array:
-        x, z = self.saved
-        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
-        shares = winners / winners.sum(axis=self.axis, keepdims=True)
-        return shares * self.expand(grad_output, x.shape)
-
 
 @reduction("min")
-class Min(_Reduction):
+class Min(_Extreme):
     """z = min x over ``axis``. dx = dz at the smallest element; equal ones share it, as in PyTorch's amin."""
 
     def forward(self, x: mx.array) -> mx.array:
         z = x.min(axis=self.axis, keepdims=self.keepdims)
         self.saved = x, z
         return z
-
-    def backward(self, grad_output: mx.array) -> mx.array:
-        x, z = self.saved
-        winners = (x == self.expand(z, x.shape)).astype(x.dtype)
-        shares = winners / winners.sum(axis=self.axis, keepdims=True)
-        return shares * self.expand(grad_output, x.shape)

@@ -18,6 +18,7 @@ from ..graph.passes import Pass
 from ..layers.linear import Linear
 from ..losses.base import Loss
 from ..losses.looks import complain_of_logits, look_at
+from .positions import positions_missing
 
 SAMPLES = 16  # on which fit tries the model
 
@@ -41,6 +42,8 @@ def look_at_fit(
     if not isinstance(data, ArrayData):
         return
     _look_at_weights(model, data)
+    if positions_missing(model, data):
+        warn_once(model, "positions", _POSITIONS.format(model.title().partition("\n")[0]))
     if loss.wants != "any numbers":
         _look_at_output(model, loss, data)
     if not shuffle and batch_size < len(data):
@@ -101,7 +104,7 @@ def class_numbers(y: mx.array) -> np.ndarray | None:
     """The class of every sample, from integers, zeros and ones, or one-hot rows; None where y holds no classes."""
     if y.ndim > 2:
         return None
-    values = np.array(y)
+    values = np.array(y.astype(mx.float32) if y.dtype == mx.bfloat16 else y)  # NumPy has no bfloat16
     if values.ndim == 2 and values.shape[1] > 1:
         one_hot = ((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all()
         return values.argmax(axis=1) if one_hot else None
@@ -125,6 +128,10 @@ _ARRAY = (
 _UNUSED = (
     "fit: {0} has the parameter {1!r}, but its forward does not use it as one, so it never learns. Write self.{1}, not "
     "self.{1}.value: operators and miniframe.functional take it as it is"
+)
+_POSITIONS = (
+    "fit: positions missing: {} attends, and gives the same numbers in whatever order the tokens come. If the order "
+    "counts, put PositionEmbedding(length, features) behind the tokens, or attend with rotary=True"
 )
 _SORTED = (
     "fit: the labels come sorted, {} classes one after the other, and shuffle=False: most batches hold a single class "

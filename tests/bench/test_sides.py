@@ -1,13 +1,13 @@
 """Each side of a comparison says on which device it computes, and with whose kernels."""
 
 import json
-import runpy
 import sys
 from pathlib import Path
 
 import mlx.core as mx
 import pytest
 import torch
+from loading import load_script
 
 import miniframe as mf
 from miniframe.backend.machine import device
@@ -65,8 +65,8 @@ def test_every_benchmark_that_measures_says_where(name):
 
 
 def test_the_memory_of_a_training_is_measured_and_its_device_named(monkeypatch, capsys):
-    module = runpy.run_path(str(BENCHMARKS / "memory.py"))
-    monkeypatch.setitem(module["main"].__globals__, "EPOCHS", 20)
+    memory = load_script("benchmarks/memory.py")
+    monkeypatch.setattr(memory, "EPOCHS", 20)
     monkeypatch.setattr(sys, "argv", ["memory.py", "--leaks"])
-    module["main"]()
+    memory.main()
     assert capsys.readouterr().out.startswith(f"computed on {device()}")

@@ -1,12 +1,10 @@
 """Thousands of finite differences at a time: the same numbers as one by one, in bounded memory."""
 
-import importlib.util
-from pathlib import Path
-
 import mlx.core as mx
 import numpy as np
 import pytest
 from harness import normal
+from loading import load_script
 
 import miniframe as mf
 from miniframe.checking import differences
@@ -16,11 +14,7 @@ from miniframe.checking.experiment import Experiment as Check
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).parents[2] / "benchmarks" / "gradient_check.py"
-    spec = importlib.util.spec_from_file_location("gradient_check", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/gradient_check.py")
 
 
 def test_the_vectorized_differences_equal_those_of_a_loop_over_the_weights(benchmark):

@@ -4,8 +4,7 @@ import mlx.core as mx
 import pytest
 import torch
 from harness import close
-from torch import nn
-from torch_nets import NETS, here, same, settled
+from torch_nets import NETS, here, same, settled, without_dropout
 
 import miniframe as mf
 from miniframe import interop
@@ -13,19 +12,10 @@ from miniframe import interop
 torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
-def the_same_numbers_every_time():
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", NETS)
 def test_networks_come_back_as_they_were(name, training):
-    torch.manual_seed(0)
-    module = settled(NETS[name]())
-    for dropout in module.modules():
-        if isinstance(dropout, nn.Dropout):
-            dropout.p = 0.0
+    module = without_dropout(settled(NETS[name]()))
     x = torch.randn(3, 3, 12, 12)
     model = interop.from_torch(module.train(training), x)
     theirs = interop.to_torch(model)

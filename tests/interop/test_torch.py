@@ -11,6 +11,7 @@ import pytest
 import torch
 from harness import close, normal
 from torch import nn
+from torch_nets import without_dropout
 
 import miniframe as mf
 from miniframe import interop
@@ -145,9 +146,7 @@ def test_lenet_gives_the_same_logits_and_gradients():
 def test_a_vgg_with_batch_norm_gives_the_same_logits_and_gradients(training):
     torch.manual_seed(0)
     module = shuffle_statistics(torch_vgg([(8,), (12, 12), (16,)], True, hidden=32))
-    for dropout in module.modules():
-        if isinstance(dropout, nn.Dropout):
-            dropout.p = 0.0
+    without_dropout(module)
     model = interop.from_torch(module.train(training))
     round_trip(model, module)
     same(model, module, (4, 64, 56, 3), 1e-5)

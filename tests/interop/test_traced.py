@@ -7,17 +7,12 @@ import torch
 import torch.nn.functional as F
 from harness import close, normal
 from torch import nn
-from torch_nets import NETS, here, same, settled
+from torch_nets import NETS, here, same, settled, without_dropout
 
 import miniframe as mf
 from miniframe import interop
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True)
-def the_same_numbers_every_time():
-    torch.manual_seed(0)
 
 
 # -------------------------------------------------------------------- whole networks
@@ -26,11 +21,7 @@ def the_same_numbers_every_time():
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", NETS)
 def test_networks_of_the_known_families_give_the_same_numbers(name, training):
-    torch.manual_seed(0)
-    module = settled(NETS[name]()).train(training)
-    for dropout in module.modules():
-        if isinstance(dropout, nn.Dropout):
-            dropout.p = 0.0
+    module = without_dropout(settled(NETS[name]())).train(training)
     x = torch.randn(4, 3, 12, 12)
     model = interop.from_torch(module, x)
     assert type(model) is mf.Graph and model.training is training

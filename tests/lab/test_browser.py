@@ -8,6 +8,7 @@ import re
 import time
 from urllib.parse import quote
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -106,6 +107,15 @@ def test_a_mistake_is_plugged_in_and_caught(lab, small):
     click(page, "prove")
     wait(page, "prove", "✗ not proven")
     assert "transposed" in text(page, "proof")
+    page.click("summary:has-text('the loss')")
+    page.focus("[data-testid=mistake-loss]")
+    page.select_option("[data-testid=mistake-loss]", "WrongSign")
+    until(page, lambda: len(small.recipe.mistakes) == 2)
+    wait(page, "prove", "prove")
+    assert page.is_visible("[data-testid=mistake-loss]"), "what was opened stays open"
+    assert page.evaluate("document.activeElement.dataset.testid") == "mistake-loss"
+    live = page.eval_on_selector_all("output", "all => all.filter((one) => one.ariaLive !== 'off').length")
+    assert not live, "what changes with every frame is not read aloud"
 
 
 def test_a_point_shows_its_own_gradient(lab, small):
@@ -243,6 +253,8 @@ def test_a_page_says_when_the_lab_has_ended(lab, small):
     page.wait_for_function(
         "() => document.querySelector('[data-testid=message]').innerText.startsWith('the lab has ended')"
     )
+    click(page, "step")
+    assert text(page, "message").startswith("the lab has ended"), "also in answer to a click"
     served.ended = True
 
 
@@ -361,3 +373,118 @@ def test_the_widgets_script_shows_what_it_is_sent(chromium, small):
     page.wait_for_function("() => window.heard.some((command) => command.do === 'epoch')")
     assert errors == []
     context.close()
+
+
+def test_a_damaged_address_is_a_sentence_and_the_lab_goes_on(lab, small):
+    served = lab(small)
+    for damaged, words in [
+        ("%E0%A4%A", "the settings in the address are damaged"),
+        (quote("["), "the link does not hold the settings of a lab"),
+        (quote('{"widths": [4, 4], "mistakes": [["0", "Transposed"]]}'), "Transposed stands in for a Linear"),
+    ]:
+        page = served.page(served.server.address + "#" + damaged)
+        page.wait_for_function(
+            "(words) => document.querySelector('[data-testid=message]').innerText.startsWith(words)", arg=words
+        )
+        assert text(page, "epoch") == "0" and small.recipe.points == 60
+    click(page, "one-epoch")
+    wait(page, "epoch", "1")
+
+
+def test_the_keyboard_stays_where_it_was(lab, small):
+    """What a panel is filled with anew does not take the focus away, nor the place on the plane."""
+    page = lab(small).page()
+    focused = "document.activeElement.dataset.testid"
+    click(page, "open-0")
+    page.wait_for_selector("[data-testid=parameter-1]")
+    page.focus("[data-testid=parameter-1-gradient]")
+    page.keyboard.press("ArrowRight")
+    assert "[1] = " in page.inner_text("figure:has([data-testid=parameter-1-gradient])"), "a bias has one index"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-testid=products]")
+    assert page.evaluate(focused) == "parameter-1-gradient"
+    page.focus("[data-testid=parameter-1]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-testid=drag]")
+    page.focus("[data-testid=drag]")
+    for _ in range(3):
+        before = np.array(small.model[0].bias.value)[0]
+        page.keyboard.press("ArrowRight")
+        until(page, lambda before=before: np.array(small.model[0].bias.value)[0] > before)
+        page.wait_for_function("(at) => document.querySelector('[data-testid=weight] output').innerText !== at", arg="")
+        page.wait_for_timeout(100)
+        assert page.evaluate(focused) == "drag"
+    page.locator("select[aria-label='what a click on the plane does']").select_option("1")
+    page.focus("[data-testid=regions]")
+    for count in (1, 2, 3):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        until(page, lambda count=count: len(small.recipe.placed) == count)
+        page.wait_for_timeout(100)
+    across = [round(x, 3) for x, *_ in small.recipe.placed]
+    assert across[1] < across[2], "from where it was, not from the middle again"
+
+
+def test_a_second_table_can_be_chosen_and_a_dialog_left(lab, small, tmp_path):
+    rows = "".join(f"{i},{7 * i % 5},{i % 2}\n" for i in range(20))
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text("a,b,label\n" + rows)
+    (tmp_path / "large.csv").write_text("a,b,label\n" + "1,2,0\n" * 1_000_000)
+    page = lab(small).page()
+    page.select_option("[data-testid=data]", "csv")
+    page.dispatch_event("[data-testid=csv]", "cancel")
+    assert page.input_value("[data-testid=data]") == "disk", "the dialog was closed without a choice"
+    page.set_input_files("[data-testid=csv]", tmp_path / "large.csv")
+    wait(page, "message", "large.csv is too large for the lab: 5,000,000 characters are the most")
+    page.set_input_files("[data-testid=csv]", tmp_path / "one.csv")
+    wait(page, "message", "one.csv: 15 rows to train on, 2 classes")
+    assert not page.is_visible("[data-testid=points]")
+    with page.expect_file_chooser() as chooser:
+        click(page, "another-table")
+    chooser.value.set_files(tmp_path / "two.csv")
+    wait(page, "message", "two.csv: 15 rows to train on, 2 classes")
+
+
+def test_a_loss_below_zero_and_the_momentum_of_ones_own_optimizer_are_shown(lab):
+    class Reward(mf.MSELoss):
+        def forward(self, prediction, target):
+            return super().forward(prediction, target) - 100
+
+    x = mx.random.normal((40, 2))
+    model = mf.Linear(2, 1)
+    session = own_session(model, x, x.sum(axis=1, keepdims=True), Reward(), mf.SGD(model, lr=0.01, momentum=0.5))
+    page = lab(session).page(viewport={"width": 320, "height": 800})
+    for epoch in ("1", "2"):
+        click(page, "one-epoch")
+        wait(page, "epoch", epoch)
+    assert page.input_value("[data-testid=momentum]") == "0.5" and float(text(page, "loss")) < -50
+    green = """(canvas) => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]
+        .some((value, i, all) => i % 4 === 1 && value > 120 && all[i - 1] < 100 && all[i + 2] > 100)"""
+    assert page.eval_on_selector("[data-testid=curve-loss]", green), "the curve is within its frame"
+
+
+def test_a_window_on_a_picture_fits_a_narrow_phone(lab):
+    session = Session(Recipe(data="shapes", points=30, widths=(4,), batch_size=30))
+    page = lab(session).page(viewport={"width": 320, "height": 800})
+    page.click("[data-testid=thumbs] button")
+    page.wait_for_selector("[data-testid=sliding]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_a_run_goes_on_where_one_page_steps_through_layers_and_another_is_reloaded_or_closed(lab, small):
+    served = lab(small)
+    one, two, three = served.page(), served.page(), served.page()
+    click(one, "play")
+    click(two, "step-layer")
+    for _ in range(3):
+        click(two, "next-layer")
+    assert text(two, "step-place") == "4 of 12"
+    one.reload()
+    three.close()
+    one.wait_for_function("() => Number(document.querySelector('[data-testid=epoch]')?.innerText) > 20")
+    click(one, "pause")
+    one.wait_for_function("() => document.querySelector('#lab').dataset.playing === 'false'")
+    wait(one, "epoch", str(small.epoch))
+    wait(two, "epoch", str(small.epoch))
+    assert same(text(two, "loss"), small.curve["loss"][-1])
+    until(two, lambda: len(small.pages) == 2)

@@ -1,10 +1,11 @@
 """Products add up to the gradient that they explain, angles and tangents are what they claim to be."""
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
 import miniframe as mf
-from miniframe.lab import closeup, singles
+from miniframe.lab import closeup, images, singles
 from miniframe.lab.pictures import View
 
 
@@ -92,3 +93,26 @@ def test_along_a_weight_tangent_and_secant_agree_and_nothing_moves(view):
 def test_places_outside_are_refused(view, index):
     with pytest.raises(ValueError, match="is no place in it"):
         singles.weight(view, "0.weight", index)
+
+
+def test_an_image_says_what_it_is_only_where_the_model_tells_classes_apart():
+    """Of a regression and of a model that makes images there are maps, and nothing is said to be sure."""
+    x = mx.random.uniform(shape=(4, 8, 8, 1))
+    conv = mf.Conv2d(1, 1, 3, padding=1)
+    inner = mf.Sequential(conv, mf.ReLU(), conv)
+    answers = mf.Sequential(*inner.layers.values(), mf.Flatten(), mf.Linear(64, 2))
+    numbers = mf.Sequential(*inner.layers.values(), mf.Flatten(), mf.Linear(64, 1))
+    for model, y, said, drawn in [
+        (answers, mx.array([0, 1, 0, 1]), True, {"saliency", "cam"}),
+        (numbers, mx.zeros((4, 1)), False, {"saliency", "cam"}),
+        (inner, x, False, set()),
+    ]:
+        seen = View(model, mf.CrossEntropyLoss() if said else mf.MSELoss(), x, y)
+        header, arrays = images.picture(seen, 1, "0")
+        assert (header["said"] is not None) is said and arrays.keys() == {"image", "maps"} | drawn
+    first, second = (images.picture(seen, 1, name)[1]["maps"][0] for name in ("0", "0#2"))
+    value = np.array(conv(x[1:2]))[0, :, :, 0]
+    assert np.abs((first.astype(float) - 128) / 127 * np.abs(value).max() - value).max() < np.abs(value).max() / 100
+    assert (first != second).any(), "each call of a layer has its own maps"
+    with pytest.raises(ValueError, match="there is no layer '9'"):
+        images.picture(seen, 1, "9")

@@ -20,7 +20,7 @@ def project():
 def proven(model, loss, optimizer):
     x, y = mf.datasets.disk(30)
     try:
-        return proof(View(model, loss, x, y), loss, optimizer)
+        return proof(View(model, loss, x, y), optimizer)
     except (ValueError, TypeError, AttributeError) as error:
         return {"passed": False, "words": str(error)}
 

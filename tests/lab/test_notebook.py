@@ -22,8 +22,8 @@ def widget():
 def test_it_sends_the_scene_and_frames_and_does_what_is_asked(widget):
     sent = []
     widget.someone.send = lambda message: sent.append(wire.unpack(message)[0])
-    widget._asked(widget, {"do": "join"}, [])
-    widget._asked(widget, {"do": "epoch"}, [])
+    for asked in ({"do": "join"}, {"do": "close"}, ["nonsense"], None, {"do": "epoch"}):
+        widget._asked(widget, asked, [])
     end = time.monotonic() + 30
     while time.monotonic() < end and not any(h["kind"] == "frame" and h["epoch"] == 1 for h in sent):
         time.sleep(0.01)

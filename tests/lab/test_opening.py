@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import httpx
+import mlx.core as mx
 import pytest
 import websockets.sync.client as client
+from watcher import Watcher
 
 import miniframe as mf
 from miniframe.lab import opening, wire
@@ -113,3 +115,55 @@ def test_without_its_libraries_the_lab_names_the_extra():
 def test_importing_miniframe_does_not_import_the_lab():
     code = "import sys, miniframe; assert 'miniframe.lab' not in sys.modules; miniframe.lab.Record"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_that_is_opened_again_leaves_the_lab_before():
+    """As when a cell of a notebook runs twice: two threads must not train one model."""
+    x, y = mf.datasets.disk(60)
+    model = mf.Sequential(mf.Linear(2, 3), mf.ReLU(), mf.Linear(3, 2))
+    one = opening.own_session(model, x, y, "cross_entropy", "adam")
+    thread = opening.begin(one)
+    one.commands.put((None, {"do": "play"}))
+    two = opening.own_session(model, x, y, "cross_entropy", "adam")
+    assert not thread.is_alive() and one.closed
+    thread = opening.begin(two)
+    two.close()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+
+
+def test_the_end_of_a_session_ends_its_server_and_the_end_of_a_process_both(tmp_path):
+    """As in a notebook: nobody stops the lab, and the process ends without a crash."""
+    code = (
+        "import time, threading, miniframe as mf\n"
+        "from miniframe.lab.opening import own_session, serve\n"
+        "x, y = mf.datasets.disk(60)\n"
+        "model = mf.Sequential(mf.Linear(2, 3), mf.ReLU(), mf.Linear(3, 2))\n"
+        "first = own_session(model, x, y, 'cross_entropy', 'adam')\n"
+        "served = serve(first, None, browser=False, wait=False)\n"
+        "while not served.uvicorn.started: time.sleep(0.01)\n"
+        "second = own_session(model, x, y, 'cross_entropy', 'adam')\n"
+        "while served.socket.fileno() != -1: time.sleep(0.01)\n"
+        "serve(second, None, browser=False, wait=False)\n"
+        "second.commands.put((None, {'do': 'play'}))\n"
+        "while second.epoch < 3: time.sleep(0.01)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_session_leaves_is_computed_and_can_be_used_in_other_threads():
+    x, y = mf.datasets.disk(60)
+    model = mf.Sequential(mf.Linear(2, 4), mf.BatchNorm(4), mf.Dropout(0.2), mf.Linear(4, 2))
+    optimizer = mf.Adam(model)
+    with Watcher(opening.own_session(model, x.astype(mx.bfloat16), y, "cross_entropy", optimizer)) as lab:
+        lab.ask("batch")
+        lab.paused(epoch=0, batch=1)
+    assert mx.isfinite(model(x).sum()).item() and all(mx.isfinite(c.value).all().item() for c in optimizer.cells())
+
+
+@pytest.mark.parametrize("held", [[(1, 2)], ([1.0], [1.0], [1.0]), 3])
+def test_validation_data_that_the_lab_cannot_take_are_named(held):
+    x, y = mf.datasets.disk(20)
+    with pytest.raises(ValueError, match=r"lab: expected validation_data as \(x, y\), arrays in memory"):
+        opening.own_session(mf.Linear(2, 2), x, y, "cross_entropy", "sgd", validation_data=held)

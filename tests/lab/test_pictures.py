@@ -6,7 +6,7 @@ import pytest
 
 import miniframe as mf
 from miniframe.lab import wire
-from miniframe.lab.pictures import GRID, View, class_numbers, decided, signed_bytes
+from miniframe.lab.pictures import GRID, View, decided, image_bytes, signed_bytes
 
 
 def view(model=None, n=50):
@@ -76,20 +76,6 @@ def test_nan_and_infinity_are_drawn_as_nothing():
     assert classes.tolist() == [1, 0] and np.isfinite(sure).all()
 
 
-@pytest.mark.parametrize(
-    ("y", "expected"),
-    [
-        (np.array([0, 2, 1]), [0, 2, 1]),
-        (np.eye(3, dtype=np.float32)[[2, 0]], [2, 0]),
-        (np.array([0.5, 1.0]), None),
-        (np.ones((3, 1)), None),
-    ],
-)
-def test_classes_are_recognised(y, expected):
-    found = class_numbers(mx.array(y))
-    assert expected is None if found is None else found.tolist() == expected
-
-
 def test_data_of_any_shape_can_be_looked_at():
     lone = View(mf.Linear(3, 1), mf.MSELoss(), mx.ones((1, 3)), mx.ones((1, 1)))
     header, arrays = lone.frame()
@@ -97,3 +83,64 @@ def test_data_of_any_shape_can_be_looked_at():
     same = View(mf.Linear(2, 2), mf.CrossEntropyLoss(), mx.ones((4, 2)), mx.zeros((4,), mx.int32))
     assert "regions" in same.frame()[1], "all points in one place still have a plane"
     assert same.plane == (-1.16, -1.16, 1.16, 1.16)
+
+
+def test_each_direction_of_the_plane_has_its_own_margin():
+    """Ages beside incomes: with one margin for both, all points would lie on one line."""
+    x = mx.array([[20.0 + i, 1000.0 * i] for i in range(40)])
+    left, bottom, right, top = View(mf.Linear(2, 2), mf.CrossEntropyLoss(), x, mx.array([0, 1] * 20)).plane
+    assert (left, right) == pytest.approx((20 - 0.08 * 39, 59 + 0.08 * 39))
+    assert (bottom, top) == pytest.approx((-0.08 * 39_000, 1.08 * 39_000))
+
+
+@pytest.mark.parametrize(
+    ("y", "outputs", "classes"),
+    [
+        (mx.arange(40) % 3, 3, 3),
+        (mx.arange(40) % 3, 4, 4),
+        (mx.arange(40) - 1, 40, 0),
+        (mx.arange(40), 3, 0),
+        (mx.arange(40) % 2, 1, 0),
+        (mf.one_hot(mx.arange(40) % 3, 3), 3, 3),
+        (mx.ones((40, 3)), 3, 0),
+        (mx.zeros((40, 1), mx.int32), 1, 0),
+        (mf.one_hot(mx.arange(40) % 3, 3).astype(mx.bfloat16), 3, 3),
+    ],
+)
+def test_targets_are_classes_where_the_model_has_a_score_for_each(y, outputs, classes):
+    """Counts, labels such as -1, and several labels for one sample are none."""
+    assert View(mf.Linear(2, outputs), mf.MSELoss(), mx.zeros((40, 2)), y).classes == classes
+
+
+def test_more_classes_than_a_byte_holds_arrive():
+    model, y = mf.Linear(2, 300), mx.arange(300)
+    scene = View(model, mf.CrossEntropyLoss(), mx.random.normal((300, 2)), y)
+    assert scene.scene()[1]["train.labels"].tolist() == list(range(300))
+    model.bias.value = 1e6 * mx.array([float(k == 299) for k in range(300)])
+    assert set(scene.frame()[1]["regions"].tolist()) == {299}
+
+
+def test_inputs_of_bfloat16_are_drawn():
+    x, y = mf.datasets.disk(30)
+    seen = View(mf.Linear(2, 2), mf.CrossEntropyLoss(), x.astype(mx.bfloat16), y)
+    assert seen.scene()[1]["train.points"].shape == (30, 2) and "regions" in seen.frame()[1]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_images_of_any_number_of_channels_have_three_colours(channels):
+    assert image_bytes(mx.random.uniform(shape=(2, 4, 5, channels))).shape == (2, 4, 5, 3)
+
+
+def test_a_strip_has_as_many_rows_as_samples_and_no_more():
+    """Inside a model that joins samples and places into one axis, there are many more rows."""
+
+    class Joined(mf.Module):
+        def __init__(self):
+            self.inner, self.head = mf.Linear(2, 4), mf.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(self.inner(x).reshape(-1, 4)).reshape(-1, 30, 3)
+
+    x = mx.random.normal((14, 30, 2))
+    header, arrays = View(Joined(), mf.MSELoss(), x, mx.zeros((14, 30, 3))).strips()
+    assert {arrays[f"{place}.value"].shape[0] for place in range(len(header["layers"]))} == {12}

@@ -5,10 +5,13 @@ import json
 import re
 
 import mlx.core as mx
+import numpy as np
 import pytest
 
 import miniframe as mf
 from miniframe.lab import wire
+from miniframe.lab.film import Film
+from miniframe.lab.record import html
 
 
 def trained(path, epochs=5, **options):
@@ -121,3 +124,39 @@ def test_a_title_that_is_no_plain_text_does_no_harm(tmp_path):
     )
     text = (tmp_path / "run.html").read_text(encoding="utf-8")
     assert text.count("<script") == 1 and text.count("</script>") == 1
+
+
+def test_a_very_long_run_keeps_every_second_number(tmp_path):
+    """Its curves would else outgrow the file; the numbers that are there are those of the History."""
+    film = Film()
+    film.add(0, ({"kind": "frame"}, {}))
+    curve = {name: [float(n) for n in range(9_001)] for name in ("loss", "val_loss")}
+    (tmp_path / "run.html").write_text(html({}, {"images": np.zeros((9, 9), np.uint8)}, film, curve, ""))
+    (_, arrays), _, kept = run_in(tmp_path / "run.html")
+    assert kept == {name: values[1::2] for name, values in curve.items()} and arrays == {}
+    assert '"apart":2' in (tmp_path / "run.html").read_text()
+
+
+def test_a_film_ends_with_its_latest_frame_also_where_that_is_not_kept():
+    film = Film()
+    for epoch in range(300):
+        film.add(epoch, ({"epoch": epoch}, {}))
+        film.add(epoch, ({"epoch": epoch, "again": True}, {}))
+        assert film.frames[-1][0] == epoch and wire.unpack(film.frames[-1][1])[0]["again"]
+        assert [e for e, _ in film.frames] == sorted({e for e, _ in film.frames})
+
+
+def test_a_training_that_ends_in_nan_is_kept_and_says_why(tmp_path):
+    x, y = mf.datasets.disk(100)
+    model = mf.Sequential(mf.Linear(2, 5), mf.ReLU(), mf.Linear(5, 2))
+    record, climbing = mf.lab.Record(tmp_path / "run.html"), mf.SGD(model, lr=1e6)
+    with pytest.raises(mf.NonFiniteError, match="loss became"):
+        model.fit(x, y, loss=mf.lab.mistakes.WrongSign(), optimizer=climbing, epochs=9, verbose=0, callbacks=[record])
+    assert 0 in run_in(tmp_path / "run.html")[1]
+
+
+def test_a_training_that_goes_on_is_recorded_from_where_it_went_on(tmp_path):
+    history = trained(tmp_path / "run.html", epochs=9, initial_epoch=5)
+    (_, _), frames, curve = run_in(tmp_path / "run.html")
+    assert min(frames) == 5 and max(frames) == 9 and curve == history.history and len(curve["loss"]) == 4
+    assert '"first":5' in (tmp_path / "run.html").read_text()

@@ -101,3 +101,18 @@ def test_ending_the_server_ends_the_session(small):
     runner.join(timeout=30)
     thread.join(timeout=30)
     assert not runner.is_alive() and not thread.is_alive()
+
+
+def test_bytes_and_deep_nonsense_are_no_requests_and_a_large_table_arrives(served, small, capfd):
+    table = "a,b,label\n" + "".join(f"{n % 10},{n % 7},{n % 2}\n" for n in range(700_000))
+    with channel(served) as socket:
+        for nonsense in (b"\x00\xff", "[" * 200_000):
+            socket.send(nonsense)
+            while (header := wire.unpack(socket.recv(timeout=30))[0])["kind"] != "message":
+                pass
+            assert header["words"] == "the page sent something that is no request"
+        socket.send(json.dumps({"do": "table", "name": "t.csv", "text": table}))
+        while (header := wire.unpack(socket.recv(timeout=60))[0])["kind"] != "message":
+            pass
+        assert header["words"] == "t.csv: 525000 rows to train on, 2 classes"
+    assert not small.closed and capfd.readouterr().err == ""

@@ -91,6 +91,28 @@ def test_frames_carry_the_curve_once_and_whole():
         assert known == lab.session.curve["loss"]
 
 
+def test_pictures_take_a_while_and_the_page_hears_of_it():
+    with Watcher(Session(SMALL)) as lab:
+        lab.ask("set", settings={"data": "shapes", "points": 10, "widths": [2]})
+        assert lab.wait("message")[0]["words"] == "making 10 pictures …"
+        assert lab.wait("message")[0]["words"] == ""
+        assert lab.wait("scene")[0]["rows"] == 10
+
+
+def test_another_point_in_focus_does_not_send_the_whole_curve_again():
+    """After an hour of training it is megabytes; a new page and a new training get it from its beginning."""
+    with Watcher(Session(SMALL)) as lab:
+        lab.train(3)
+        lab.ask("focus", index=7)
+        frame, _ = lab.until(lambda h: h["kind"] == "frame")
+        assert (frame["from"], frame["curve"]["loss"]) == (3, [])
+        lab.ask("gone")
+        lab.ask("join")
+        assert lab.wait("frame")[0]["from"] == 0
+        lab.ask("again")
+        assert lab.wait("frame")[0]["from"] == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -1,29 +1,23 @@
 """GPT beside PyTorch's: the same weights and the same batches of a real text give the same curve and the same texts."""
 
-import importlib.util
-from pathlib import Path
-
 import mlx.core as mx
 import numpy as np
 import pytest
 import torch
 from harness import close
+from loading import load_script
 from torch.nn import functional
 
 import miniframe as mf
 from miniframe import datasets
 from miniframe.training.cores import choose
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "sequences.py"
 STEPS, CONTEXT = 20, 24
 
 
 @pytest.fixture(scope="module")
 def bench():
-    spec = importlib.util.spec_from_file_location("sequences_benchmark", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
+    return load_script("benchmarks/sequences.py")
 
 
 def text():

@@ -1,13 +1,12 @@
 """The page on many machines and the cost model that it shows."""
 
 import doctest
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from examples import parsed, run
+from loading import load_script
 
 import miniframe as mf
 
@@ -29,12 +28,7 @@ def test_the_pictures_that_the_page_shows_exist():
 @pytest.fixture(scope="module")
 def costs():
     """figures/cost_model.py as a module."""
-    specification = importlib.util.spec_from_file_location("cost_model", ROOT / "figures" / "cost_model.py")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["cost_model"] = module  # its dataclasses look themselves up there
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules["cost_model"]
+    return load_script("figures/cost_model.py")
 
 
 def test_a_ring_sends_at_most_twice_the_gradients_however_many_ranks(costs):

@@ -1,6 +1,5 @@
 """The script that trains a GPT: a short run of it, and the table of pairs that it is measured by."""
 
-import importlib.util
 import json
 import math
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loading import load_script
 
 FILE = Path(__file__).parents[2] / "tutorials" / "scripts" / "gpt.py"
 
@@ -30,9 +30,7 @@ def test_a_short_run_on_a_text_of_ones_own_shows_samples_a_table_and_curves(tmp_
 
 
 def test_the_table_of_pairs_knows_what_follows_what():
-    spec = importlib.util.spec_from_file_location("gpt_script", FILE)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script(FILE)
     alternating = np.array([0, 1] * 500)
     assert script.pairs_loss(alternating, alternating, 2) == pytest.approx(0, abs=0.01)
     coins = np.random.default_rng(0).integers(0, 2, 10_000)

@@ -1,17 +1,15 @@
 """The README's animation shows what check_gradients really says, and is the one that the script draws."""
 
-import importlib.util
 import re
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from loading import load_script
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("hero", ROOT / "figures" / "hero.py")
-hero = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(hero)
+hero = load_script("figures/hero.py")
 FILE = (ROOT / "figures" / "hero.svg").read_text()
 
 

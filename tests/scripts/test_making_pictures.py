@@ -1,11 +1,11 @@
 """The script whose two networks make pictures: a short run of it."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from loading import load_script
 
 FILE = Path(__file__).parents[2] / "tutorials" / "scripts" / "pictures.py"
 
@@ -18,9 +18,7 @@ def test_a_short_run_draws_pictures(tmp_path):
 
 
 def test_silhouettes_are_white_on_black_whatever_the_colours_were():
-    spec = importlib.util.spec_from_file_location("pictures_script", FILE)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script(FILE)
     x = np.array(script.silhouettes(30))
     assert x.shape == (30, 16, 16, 1) and x.min() >= 0 and np.all(x.max(axis=(1, 2, 3)) == 1)
     assert 0.03 < (x > 0.5).mean() < 0.7 and np.all(x[:, 0, 0] < 0.5)

@@ -1,20 +1,14 @@
 """The benchmark of the product of matrices: every device, every size, and right words about who is faster."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
-
-PATH = Path(__file__).parents[2] / "benchmarks" / "matmul.py"
+from loading import load_script
 
 
 @pytest.fixture(scope="module")
 def matmul():
-    spec = importlib.util.spec_from_file_location("matmul_benchmark", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/matmul.py")
 
 
 def test_every_size_is_measured_on_every_device(matmul):

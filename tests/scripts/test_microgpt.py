@@ -1,6 +1,5 @@
 """The page that holds a whole GPT: short, the same numbers as one by one, and it learns to spell."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import scalar_gpt
+from loading import load_script
 
 import miniframe as mf
 
@@ -18,10 +18,7 @@ STEPS = 4
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("microgpt", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(FILE)
 
 
 def test_the_page_is_short():

@@ -1,20 +1,13 @@
 """LeNet on the MNIST test images, where they are at hand: an 8,000 / 2,000 split, not the official one."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mnist.py"
+from loading import load_script
 
 
 @pytest.fixture(scope="module")
 def mnist():
-    spec = importlib.util.spec_from_file_location("mnist_benchmark", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
+    return load_script("benchmarks/mnist.py")
 
 
 @pytest.fixture

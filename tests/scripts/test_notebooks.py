@@ -2,18 +2,16 @@
 
 import ast
 import doctest
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from loading import load_script
 
 pytest.importorskip("nbformat", reason="make notebooks installs nbformat")
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("make_notebooks", ROOT / "tutorials" / "make_notebooks.py")
-make_notebooks = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_notebooks)
+make_notebooks = load_script("tutorials/make_notebooks.py")
 
 
 @pytest.mark.parametrize("lesson", sorted((ROOT / "tutorials").glob("lesson_*.md")), ids=lambda path: path.stem)

@@ -1,6 +1,5 @@
 """The file that runs a saved model with NumPy alone gives what the model gives."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
+from loading import load_script
 
 import miniframe as mf
 
@@ -15,10 +15,7 @@ FILE = Path(__file__).parents[2] / "tutorials" / "scripts" / "run_with_numpy.py"
 
 
 def runner():
-    spec = importlib.util.spec_from_file_location("run_with_numpy", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(FILE)
 
 
 def graph():

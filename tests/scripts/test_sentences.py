@@ -1,27 +1,22 @@
 """The script that asks a sentence encoder why: its gradients are PyTorch's, element by element."""
 
-import importlib.util
 import os
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
 import torch
+from loading import load_script
 
 import miniframe as mf
 
-FILE = Path(__file__).parents[2] / "tutorials" / "scripts" / "sentences.py"
 TEXTS = ("the bank raised its interest rate", "she sat down on the bank of the river", "a bank")
 
 
 @pytest.fixture(scope="module")
 def script():
     pytest.importorskip("matplotlib")
-    spec = importlib.util.spec_from_file_location("sentences", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tutorials/scripts/sentences.py")
 
 
 def small(script):

@@ -1,7 +1,6 @@
 """The site: formulas, diagrams and pictures; every public name in the index; and the pages as they are built."""
 
 import html
-import importlib.util
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from examples import parsed, run
+from loading import load_script
 from PIL import Image
 from website import crosslinks, diagrams, names, pictures, search
 
@@ -189,9 +189,7 @@ def site(tmp_path_factory):
     """The whole site, built once; dead links end the build."""
     for needed in ("mkdocs", "material", "mkdocstrings", "ziamath", "brotli"):
         pytest.importorskip(needed, reason="make docs installs it")
-    spec = importlib.util.spec_from_file_location("build_site", ROOT / "docs" / "build.py")
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
+    build = load_script("docs/build.py")
     build.PAGES, build.SITE = tmp_path_factory.mktemp("build") / "pages", tmp_path_factory.mktemp("site")
     build.main()
     return build.SITE

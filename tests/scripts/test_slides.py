@@ -1,19 +1,17 @@
 """The slides: all code, formulas and pictures of a lesson are on them, its words in the notes; nothing runs over."""
 
-import importlib.util
 import re
 from html import unescape
 from pathlib import Path
 
 import pytest
+from loading import load_script
 
 for needed in ("markdown", "latex2mathml", "fontTools", "ziamath", "brotli", "sphinx_revealjs"):
     pytest.importorskip(needed, reason="make slides installs it")
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("make_slides", ROOT / "docs" / "slides.py")
-make_slides = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_slides)
+make_slides = load_script("docs/slides.py")
 LESSONS = sorted((ROOT / "tutorials").glob("lesson_*.md"))
 
 

@@ -1,21 +1,15 @@
 """The drawn shapes: learned quickly, and the reasons lie where the object is."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from loading import load_script
 
 import miniframe as mf
-
-SCRIPT = Path(__file__).parents[2] / "figures" / "vision.py"
 
 
 @pytest.mark.slow
 def test_a_small_network_learns_the_shapes_and_looks_at_them():
-    spec = importlib.util.spec_from_file_location("vision_figures", SCRIPT)
-    vision = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(vision)
+    vision = load_script("figures/vision.py")
     model, _ = vision.train(verbose=0)
     images, labels, boxes = mf.datasets.shapes(300, seed=1, boxes=True)
     assert model.evaluate(images, labels)["accuracy"] > 0.95

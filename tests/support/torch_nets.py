@@ -177,6 +177,14 @@ def here(tensor, image=None):
     return np.moveaxis(array, 1, -1) if (array.ndim == 4 if image is None else image) else array
 
 
+def without_dropout(module):
+    """The module, dropping nothing out: what is random cannot be compared."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    return module
+
+
 def settled(module):
     """Weights and statistics that are not equal by being 0 or 1."""
     generator = torch.Generator().manual_seed(0)

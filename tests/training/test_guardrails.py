@@ -241,3 +241,12 @@ def test_what_forward_keeps_to_be_looked_at_is_no_forgotten_weight():
             model.fit(mx.ones((4, 2)), mx.ones((4, 2)), loss="mse", optimizer="sgd", verbose=0, compile=False)
             model.predict(mx.ones((4, 2)))
     assert messages == []
+
+
+def test_one_hot_targets_of_bfloat16_are_classes_too():
+    """NumPy has no bfloat16, and the look at the order of the labels goes through NumPy."""
+    x, labels = disk()
+    order = mx.array(np.argsort(np.array(labels), kind="stable"))
+    with heard() as messages:
+        fit(classifier(), x[order], mf.one_hot(labels[order], 2).astype(mx.bfloat16), mf.MSELoss(), shuffle=False)
+    assert len(messages) == 1 and messages[0].startswith("fit: the labels come sorted")

@@ -25,7 +25,7 @@ export function start(root, channel, { address = false } = {}) {
   const message = h("p", { class: "lab-message", "data-testid": "message", role: "status" });
   const say = (words, trouble = false) => { message.textContent = words; message.classList.toggle("lab-trouble", trouble); };
   const ask = (command) => { asked = command; send(command); };
-  const out = (testid) => h("output", { "data-testid": testid }, "–");
+  const out = (testid) => h("output", { "data-testid": testid, "aria-live": "off" }, "–"); // nobody wants to hear them 20 times a second
   const shown = { epoch: out("epoch"), batch: out("batch"), loss: out("loss"), train: out("train-error"), test: out("test-error"), testLoss: out("test-loss") };
   const badge = h("button", { class: "lab-badge", "data-testid": "prove", title: "run the gradient check on this very model", onclick: () => { say("checking every gradient …"); ask({ do: "prove" }); } }, "prove");
   const button = (words, testid, command, title) => h("button", { "data-testid": testid, title, onclick: () => ask2(command) }, words);
@@ -33,7 +33,7 @@ export function start(root, channel, { address = false } = {}) {
   const play = button("▶ play", "play", { do: "play" }, "train until paused"), pause = button("❚❚ pause", "pause", { do: "pause" }, "stop after this epoch or batch");
   const stepThrough = h("button", { "data-testid": "step-layer", title: "forward, loss and backward, layer by layer", onclick: () => ask({ do: "steps" }) }, "one layer");
   const write = h("button", { hidden: true, "data-testid": "write", onclick: () => ask({ do: "write", prompt: "The " }) }, "write");
-  const controls = new Controls(ask2), curves = new Curves(), strips = new Strips((name) => openLayer(name));
+  const controls = new Controls(ask2, say), curves = new Curves(), strips = new Strips((name) => openLayer(name));
   const plane = new Plane((index) => { send({ do: "focus", index }); ask({ do: "sample", index }); }, (point) => ask2({ do: "set", settings: { data: "points", placed: [...(scene.header.recipe.data === "points" ? scene.header.recipe.placed : []), point] } }));
   const stepper = new Stepper((command) => ask(command), (name) => strips.mark(name));
   const welcome = h("p", { class: "lab-note" }, "Choose a layer, a point of the plane, or one of the buttons above, and look closer here.");
@@ -56,13 +56,29 @@ export function start(root, channel, { address = false } = {}) {
     if (scene.header.image) send({ do: "layer", layer: name });
   }
 
+  // the settings in the address; what cannot be read is no reason to stop
+  function inAddress() {
+    try { return decodeURIComponent(location.hash.slice(1)); } catch { say("the settings in the address are damaged; the lab goes on without them", true); return ""; }
+  }
+  const toAddress = (recipe) => history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(linkOf(recipe))}`);
+
   const parts = {};
+  // putting parts in their places takes the focus away: whoever works with the keyboard gets it back, also in a new part
   function put(kind, element) {
+    const focus = panel.contains(document.activeElement) ? document.activeElement : null;
     const goesWith = { products: "layer", layer: "picture", picture: "layer" }[kind];
     for (const other of Object.keys(parts)) if (other !== goesWith && other !== kind && !(kind === "products" && other === "steps")) delete parts[other];
     if (kind !== "products") delete parts.products;
     parts[kind] = element;
     panel.replaceChildren(...["products", "picture", "layer", "steps", "sample", "weight", "proof", "code", "text"].filter((name) => parts[name]).map((name) => parts[name]));
+    if (focus) (focus.isConnected ? focus : [...element.querySelectorAll("[data-testid]")].find((other) => other.dataset.testid === focus.dataset.testid) ?? panel).focus({ preventScroll: true });
+  }
+
+  // other children for an element; the focus stays in its place
+  function anew(element, children) {
+    const found = () => [...element.querySelectorAll("button, select, summary")], at = found().indexOf(document.activeElement);
+    element.replaceChildren(...children);
+    if (at >= 0) found()[at]?.focus({ preventScroll: true });
   }
 
   const handlers = {
@@ -71,20 +87,19 @@ export function start(root, channel, { address = false } = {}) {
       const { header, arrays } = seen, replay = Boolean(header.replay);
       if (model !== null && model !== header.model + header.shape) { asked = null; for (const kind of Object.keys(parts)) delete parts[kind]; panel.replaceChildren(welcome); strips.chosen = null; }
       model = header.model + header.shape;
-      plane.setScene(header, arrays); controls.set(header.recipe, header.own);
-      pictures.replaceChildren(...(arrays.images && !replay ? [thumbnails(arrays.images, header.focus, (index) => { send({ do: "focus", index }); ask({ do: "picture", index, layer: strips.chosen ?? "0" }); })] : []));
+      plane.setScene(header, arrays); controls.set(header.recipe, header.own, header.momentum);
+      anew(pictures, arrays.images && !replay ? [thumbnails(arrays.images, header.focus, (index) => { send({ do: "focus", index }); ask({ do: "picture", index, layer: strips.chosen ?? strips.first }); })] : []);
       const mistakes = header.own ? [] : header.recipe.mistakes ?? [];
-      lossMistakes.replaceChildren(...(replay || !header.loss_exhibits.length || header.own ? [] : [h("details", {}, h("summary", {}, `the loss, ${header.loss}: a mistake on purpose`), museum("loss", header.loss_exhibits, mistakes, ask2))]));
+      anew(lossMistakes, replay || !header.loss_exhibits.length || header.own ? [] : [h("details", { open: Boolean(lossMistakes.querySelector("details")?.open) }, h("summary", {}, `the loss, ${header.loss}: a mistake on purpose`), museum("loss", header.loss_exhibits, mistakes, ask2))]);
       write.hidden = header.recipe.data !== "text";
       root.classList.toggle("lab-replay", replay);
       for (const element of [buttons, more, root.querySelector(".lab-settings"), panel, curves.keep]) element.hidden = replay;
       if (replay) document.title = `a run of ${header.model.split("\n")[0]}`;
-      if (address && linked) history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(linkOf(header.recipe))}`);
-      if (!linked) {
+      if (address) {
+        const text = linked ? "" : inAddress();
         linked = true;
-        const text = decodeURIComponent(location.hash.slice(1));
         if (text && text !== "{}" && text !== linkOf(header.recipe)) send({ do: "link", text });
-        else history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(linkOf(header.recipe))}`);
+        else toAddress(header.recipe);
       }
     },
     frame({ header, arrays }) {
@@ -97,8 +112,9 @@ export function start(root, channel, { address = false } = {}) {
       badge.textContent = header.proof ? (header.proof.passed ? "✓ proven" : "✗ not proven") : "prove";
       badge.classList.toggle("lab-proven", Boolean(header.proof?.passed)); badge.classList.toggle("lab-disproven", header.proof ? !header.proof.passed : false);
       if (header.curve) curves.add(header.curve, header.from);
-      if (scene.header.replay) curves.until = header.epoch;
-      curves.draw(); strips.setFrame(header, arrays); plane.setFrame(arrays);
+      if (scene.header.replay) curves.until = header.epoch - curves.first;
+      painted = { header, arrays };
+      draw();
       root.dataset.painted = String(header.epoch);
       send({ do: "seen" });
       const now = Date.now();
@@ -112,10 +128,18 @@ export function start(root, channel, { address = false } = {}) {
     weight(seen) { put("weight", weightPanel(seen, (command) => (command.do === "focus" ? (send(command), ask({ do: "sample", index: command.index })) : ask(command)))); },
     proof(seen) { put("proof", proofPanel(seen)); say(seen.header.passed ? "proven" : "the check has found a mistake"); },
     code(seen) { put("code", codePanel(seen)); },
-    picture(seen) { put("picture", picturePanel(seen, scene.header.classes)); },
+    picture(seen) {
+      const of = `${seen.header.index}, ${seen.header.layer}`;
+      if (parts.picture?.of === of && parts.picture.contains(document.activeElement)) return; // somebody slides the window
+      put("picture", Object.assign(picturePanel(seen, scene.header.classes), { of }));
+    },
     text(seen) { put("text", textPanel(seen, (command) => ask(command))); },
     record({ header }) { download("run.html", header.html, "text/html"); say("saved as run.html: it opens from disk, without a network"); },
   };
+
+  let painted = null;
+  const draw = () => { curves.draw(); strips.setFrame(painted.header, painted.arrays); plane.setFrame(painted.arrays); };
+  window.addEventListener("resize", () => { if (painted) draw(); });
 
   let latest = null, waiting = false;
   const paint = () => { waiting = false; const seen = latest; latest = null; if (seen && scene) handlers.frame(seen); };
@@ -127,8 +151,8 @@ export function start(root, channel, { address = false } = {}) {
     if (!waiting) { waiting = true; if (document.hidden) setTimeout(paint, 50); else requestAnimationFrame(paint); }
   });
   channel.trouble?.((words) => say(words, true));
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => send({ do: "focus", index: scene.header.focus }));
-  if (address) window.addEventListener("hashchange", () => { const text = decodeURIComponent(location.hash.slice(1)); if (text && scene && text !== linkOf(scene.header.recipe)) send({ do: "link", text }); });
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (painted) draw(); });
+  if (address) window.addEventListener("hashchange", () => { const text = inAddress(); if (text && scene && text !== linkOf(scene.header.recipe)) send({ do: "link", text }); });
   return { scrubber, curves };
 }
 
@@ -137,6 +161,7 @@ export function startReplay(root, run) {
   let listen = null;
   const page = start(root, { send() {}, receive(listener) { listen = listener; } });
   listen(fromBase64(run.scene));
+  page.curves.apart = run.apart; page.curves.first = run.first;
   page.curves.add(run.curve, 0);
   const frames = run.frames, words = h("output");
   const slider = h("input", { type: "range", min: "0", max: String(frames.length - 1), value: String(frames.length - 1), "data-testid": "scrubber", "aria-label": "time", oninput: () => show(Number(slider.value)) });

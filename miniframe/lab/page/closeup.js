@@ -1,16 +1,8 @@
 // Looking closely: a layer, the products behind a number, a sample's own gradient, the loss along a weight, the proof.
 
-import { code, h, number, percent, shape, sharp } from "./dom.js";
+import { code, h, number, percent, sharp } from "./dom.js";
 import { faint, ink } from "./colours.js";
-import { matrix } from "./matrix.js";
-
-// the place in an array of any shape that a place in its matrix of rows stands for
-export function unravel([row, column], sizes) {
-  if (sizes.length < 2) return sizes.length ? [column] : [];
-  const rest = [];
-  for (const size of sizes.slice(1).reverse()) { rest.unshift(column % size); column = Math.floor(column / size); }
-  return [row, ...rest];
-}
+import { matrix, unravel } from "./matrix.js";
 
 export function layerPanel({ header, arrays }, send, mistakes) {
   const products = (of, sizes) => (at) => send({ do: "products", layer: header.name, of, index: unravel(at, sizes) });
@@ -20,15 +12,15 @@ export function layerPanel({ header, arrays }, send, mistakes) {
     header.dead === null ? null : h("p", {}, `${percent(header.dead)} of its units are dead: 0 for all samples looked at`),
     h("p", { class: "lab-note" }, "click a number of a gradient for the products that it sums, or a weight to move it"),
     ...header.parameters.map((parameter, place) => h("div", { class: "lab-figures" },
-      matrix(arrays[`parameter.${place}`], { words: parameter.of, sizes: `${shape(parameter.shape)}, norm ${number(parameter.norm)}`, testid: `parameter-${place}`,
+      matrix(arrays[`parameter.${place}`], { words: parameter.of, shape: parameter.shape, more: `, norm ${number(parameter.norm)}`, testid: `parameter-${place}`,
         ask: (at) => send({ do: "weight", name: parameter.name, index: unravel(at, parameter.shape) }) }),
-      matrix(arrays[`parameter.${place}.gradient`], { words: `gradient of ${parameter.of}`, sizes: `norm ${number(parameter.gradient_norm)}`, testid: `parameter-${place}-gradient`,
+      matrix(arrays[`parameter.${place}.gradient`], { words: `gradient of ${parameter.of}`, shape: parameter.shape, more: `, norm ${number(parameter.gradient_norm)}`, testid: `parameter-${place}-gradient`,
         ask: products(parameter.of, parameter.shape) }))),
-    h("div", { class: "lab-figures" }, matrix(arrays.input, { words: "input", sizes: shape(inputs) }),
-    matrix(arrays.value, { words: "value", sizes: shape(header.shapes.value) }),
-    matrix(arrays.gradient, { words: "gradient in", sizes: shape(header.shapes.value) }),
-    matrix(arrays.passed, { words: "gradient passed on", sizes: shape(inputs), ask: products("input", inputs) })),
-    museum(header.name, header.exhibits, mistakes, send),
+    h("div", { class: "lab-figures" }, matrix(arrays.input, { words: "input", shape: inputs }),
+    matrix(arrays.value, { words: "value", shape: header.shapes.value }),
+    matrix(arrays.gradient, { words: "gradient in", shape: header.shapes.value }),
+    matrix(arrays.passed, { words: "gradient passed on", shape: inputs, ask: products("input", inputs) })),
+    museum(header.name.split("#")[0], header.exhibits, mistakes, send),
     h("details", {}, h("summary", {}, "forward and backward, as they run"), code(header.forward), code(header.backward)));
 }
 

@@ -3,6 +3,7 @@
 import { start } from "./app.js";
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
+const ENDED = "the lab has ended, or cannot be reached; this page tries again. A lab that was started anew has a new address";
 let listen = null, complain = null, socket = null, waits = 250;
 
 function connect() {
@@ -10,11 +11,11 @@ function connect() {
   socket.binaryType = "arraybuffer";
   socket.onopen = () => { waits = 250; complain?.(""); };
   socket.onmessage = (event) => listen(event.data);
-  socket.onclose = () => { complain?.("the lab has ended, or cannot be reached; this page tries again"); setTimeout(connect, waits); waits = Math.min(5000, waits * 2); };
+  socket.onclose = () => { complain?.(ENDED); setTimeout(connect, waits); waits = Math.min(5000, waits * 2); };
 }
 
 start(document.getElementById("lab"), {
-  send: (command) => { if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command)); },
+  send: (command) => { if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command)); else complain?.(ENDED); },
   receive: (listener) => { listen = listener; },
   trouble: (listener) => { complain = (words) => listener(words); },
 }, { address: true });

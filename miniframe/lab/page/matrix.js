@@ -1,14 +1,22 @@
 // A matrix of numbers as a picture: point at a number to read it, click it or press Enter to ask for more.
 
-import { h, number, sharp } from "./dom.js";
+import { h, number, shape, sharp } from "./dom.js";
 import { floats, ink } from "./colours.js";
 
-export function matrix(array, { words, sizes, ask, testid, start = [0, 0] } = {}) {
+// the place in an array of any shape that a place in its matrix of rows stands for
+export function unravel([row, column], sizes) {
+  if (sizes.length < 2) return sizes.length ? [column] : [];
+  const rest = [];
+  for (const size of sizes.slice(1).reverse()) { rest.unshift(column % size); column = Math.floor(column / size); }
+  return [row, ...rest];
+}
+
+export function matrix(array, { words, shape: sizes, more = "", ask, testid }) {
   const [rows, columns] = array.shape;
   if (!rows || !columns) return h("p", { class: "lab-note" }, `${words}: none`);
   const cell = Math.max(3, Math.min(18, Math.floor(300 / columns)));
   const read = h("output", { class: "lab-read" });
-  let at = start;
+  let at = [0, 0];
   const canvas = h("canvas", {
     class: "lab-matrix", tabindex: "0", role: "img", "data-testid": testid, "aria-label": `${words}, ${rows} by ${columns}`,
     onmousemove: (event) => point(event), onclick: (event) => { point(event); ask?.(at, array.data[at[0] * columns + at[1]]); }, onkeydown: (event) => key(event), onfocus: () => show(),
@@ -20,7 +28,7 @@ export function matrix(array, { words, sizes, ask, testid, start = [0, 0] } = {}
     context.strokeStyle = ink(); context.lineWidth = 1.5;
     context.strokeRect((at[1] * width) / columns, (at[0] * height) / rows, width / columns, height / rows);
   });
-  const show = () => { read.textContent = `[${at.join(", ")}] = ${number(array.data[at[0] * columns + at[1]])}`; draw(); };
+  const show = () => { read.textContent = `[${unravel(at, sizes).join(", ")}] = ${number(array.data[at[0] * columns + at[1]])}`; draw(); };
   const point = (event) => {
     const box = canvas.getBoundingClientRect(), clamp = (value, most) => Math.max(0, Math.min(most - 1, Math.floor(value)));
     at = [clamp(((event.clientY - box.top) / box.height) * rows, rows), clamp(((event.clientX - box.left) / box.width) * columns, columns)];
@@ -32,5 +40,5 @@ export function matrix(array, { words, sizes, ask, testid, start = [0, 0] } = {}
     if (event.key === "Enter") ask?.(at, array.data[at[0] * columns + at[1]]);
   };
   requestAnimationFrame(show);
-  return h("figure", { class: "lab-figure" }, h("figcaption", {}, words, " ", h("small", {}, sizes ?? "")), h("div", { class: "lab-scroll" }, canvas), read);
+  return h("figure", { class: "lab-figure" }, h("figcaption", {}, words, " ", h("small", {}, shape(sizes) + more)), h("div", { class: "lab-scroll" }, canvas), read);
 }

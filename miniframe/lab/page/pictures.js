@@ -21,10 +21,11 @@ export function thumbnails(images, focus, choose) {
 export function picturePanel({ header, arrays }, classes) {
   const [high, wide] = arrays.image.shape, image = coloured(arrays.image, 0, wide, high);
   const named = (number) => (number === null ? "?" : classes[number] ?? String(number));
-  const parts = [drawn(image, 150, "the image"), drawn(grey(arrays.saliency, wide, high), 150, "saliency: which pixels matter")];
+  const parts = [drawn(image, 150, "the image")];
+  if (arrays.saliency) parts.push(drawn(grey(arrays.saliency, wide, high), 150, "saliency: which pixels matter"));
   if (arrays.cam) parts.push(drawn(grey(arrays.cam, wide, high), 150, "CAM: evidence for the answer"));
   const body = [h("h3", {}, `image ${header.index} and layer ${header.layer}: ${header.title}`),
-    h("p", {}, `it says ${named(header.said)} (${percent(header.sure)} sure); the label is ${named(header.label)}`), h("div", { class: "lab-row" }, ...parts)];
+    header.said === null ? null : h("p", {}, `it says ${named(header.said)} (${percent(header.sure)} sure); the label is ${named(header.label)}`), h("div", { class: "lab-row" }, ...parts)];
   if (arrays.maps) {
     const [count, rows, columns] = arrays.maps.shape, colours = scale();
     const maps = Array.from({ length: count }, (_, k) => drawn(signed({ shape: [rows, columns], data: arrays.maps.data.subarray(k * rows * columns, (k + 1) * rows * columns) }, colours), 84, `channel ${k}`));
@@ -58,7 +59,7 @@ function sliding(header, arrays, image) {
     words.textContent = `window at row ${row}, column ${column} → ${number(((arrays.maps.data[row * columns + column] - 128) / 127) * header.scale)} in channel 0`;
   });
   requestAnimationFrame(draw);
-  return h("section", { "data-testid": "sliding" }, h("h4", {}, `the window of ${tall}x${broad} sliding over the picture`), canvas, h("div", { class: "lab-row" }, play, slider, words));
+  return h("section", { "data-testid": "sliding" }, h("h4", {}, `the window of ${tall}x${broad} sliding over the picture`), h("div", { class: "lab-scroll" }, canvas), h("div", { class: "lab-row" }, play, slider, words));
 }
 
 export function textPanel({ header, arrays }, send) {

@@ -20,6 +20,7 @@ export class Plane {
   }
 
   setScene(header, arrays) {
+    if (String(header.plane) !== String(this.scene?.header.plane)) this.cursor = null;
     this.scene = { header, arrays };
     this.element.hidden = !header.plane;
     const tools = [["", "look at a point"]];
@@ -28,7 +29,6 @@ export class Plane {
     this.tool.replaceChildren(...tools.map(([value, words]) => h("option", { value }, words)));
     this.tool.value = tools.some(([value]) => value === chosen) ? chosen : "";
     this.tool.parentElement.hidden = Boolean(header.replay);
-    if (header.plane) this.cursor = null;
   }
 
   setFrame(arrays) { this.frame = arrays; this.draw(); }

@@ -1,8 +1,7 @@
 // Forward, loss and backward, one layer at a time.
 
-import { code, h, number, shape } from "./dom.js";
-import { matrix } from "./matrix.js";
-import { unravel } from "./closeup.js";
+import { code, h, number } from "./dom.js";
+import { matrix, unravel } from "./matrix.js";
 
 export class Stepper {
   constructor(send, mark) {
@@ -27,7 +26,7 @@ export class Stepper {
       const of = name === "gradient out" ? "input" : name.startsWith("d") ? name.slice(1) : null;
       return step.direction === "backward" && step.name !== "loss" && of ? (at) => this.send({ do: "products", layer: step.name, of, index: unravel(at, step.shapes[name]) }) : undefined;
     };
-    const figures = Object.entries(step.shapes).map(([name, sizes]) => matrix(arrays[`${this.at}.${name}`], { words: name, sizes: shape(sizes), ask: ask(name), testid: `step-${name.replace(" ", "-")}` }));
+    const figures = Object.entries(step.shapes).map(([name, sizes]) => matrix(arrays[`${this.at}.${name}`], { words: name, shape: sizes, ask: ask(name), testid: `step-${name.replace(" ", "-")}` }));
     this.body.replaceChildren(h("div", {},
       h("h3", {}, `${direction} ${step.name === "loss" ? "" : `layer ${step.name}: `}${step.title}`),
       step.direction === "loss" ? h("p", {}, "the loss of these samples is ", h("output", {}, number(header.value))) : null,

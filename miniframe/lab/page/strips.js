@@ -32,7 +32,7 @@ export class Strips {
     this.rows.clear();
     this.element.replaceChildren(...layers.map((layer, place) => {
       const row = {
-        value: h("output", { "data-testid": `layer-${place}` }), gradient: h("output", { "data-testid": `layer-${place}-gradient` }),
+        value: h("output", { "data-testid": `layer-${place}`, "aria-live": "off" }), gradient: h("output", { "data-testid": `layer-${place}-gradient`, "aria-live": "off" }),
         values: h("canvas", { class: "lab-strip", role: "img", "aria-label": `values of ${layer.title}` }),
         gradients: h("canvas", { class: "lab-strip", role: "img", "aria-label": `gradients at ${layer.title}` }),
         words: h("p", { class: "lab-finding" }), units: h("canvas", { class: "lab-units", role: "img", "aria-label": `hidden units of ${layer.title} over the plane` }),
@@ -49,6 +49,8 @@ export class Strips {
       return row.item;
     }));
   }
+
+  get first() { return this.rows.keys().next().value; }
 
   open(name) { this.mark(name); this.choose(name); }
 
