@@ -148,8 +148,8 @@ def softmax(x: mx.array, axis: int = -1) -> mx.array:
 def logsumexp(x: mx.array, axis: int = -1) -> mx.array:
     """log Σ exp x along an axis, which stays, from the differences to the largest.
 
-    >>> logsumexp(mx.array([[1000.0, 1000.0]])).item() - 1000 == mx.log(mx.array(2.0)).item()
-    True
+    >>> round(logsumexp(mx.array([[1000.0, 1000.0]])).item() - 1000, 3)
+    0.693
     """
     if not pays(x):
         return mx.logsumexp(x, axis=axis, keepdims=True)
