@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 
 from ..core.arrays import as_array, is_floating
+from ..core.ranges import unseen
 from ..core.untouched import evaluating
 from ..layers.memory import remembering
 
@@ -36,9 +37,10 @@ def generate(
                 if memories is not None:
                     memories.forget()
             known = begin if memories is None else begin + memories.length
-            logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
+            with unseen() if length > given.shape[-1] else nullcontext():  # the prompt is looked at, once
+                logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
             text = mx.concatenate([text, _drawn(logits, temperature, top_k, key)[:, None].astype(text.dtype)], axis=1)
-    mx.eval(text)
+            mx.async_eval(text)  # while it is computed, the next step is written down
     return text[0] if given.ndim == 1 else text
 
 
