@@ -11,7 +11,6 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-
 _unseen = ContextVar("unseen", default=False)
 
 

@@ -17,32 +17,62 @@ from ..core.module import Module
 
 
 class Memories:
-    """The keys and values of every attention, by the layer, for one text (or several of the same length)."""
+    """The keys and values of every attention, by the layer, for one text (or several of the same length).
+
+    They grow with every call, or are given room once (``make_room``): then all arrays keep their shapes, so that
+    one-token calls can be compiled. What they compute with is in ``cells``.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[mx.array, mx.array]] = {}
+        self._place: mx.array | None = None  # with room: where the next token goes, (1,)
 
     @property
     def length(self) -> int:
-        """How many places are remembered."""
+        """How many places are remembered, or have room."""
         return next((keys.shape[2] for keys, _ in self._kept.values()), 0)
 
     def places(self, layer: Module, new: int) -> mx.array:
         """The numbers of ``new`` places behind those that this layer remembers."""
+        if self._place is not None:
+            return self._place
         before = self._kept[id(layer)][0].shape[2] if id(layer) in self._kept else 0
         return mx.arange(before, before + new)
 
-    def joined(self, layer: Module, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        """All keys and values of this layer so far, the new ones last. (N, G, S, D)."""
+    def joined(self, layer: Module, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array, mx.array | None]:
+        """All keys and values of this layer so far, the new ones last, (N, G, S, D); with room, also who is seen."""
+        seen = None
         if id(layer) in self._kept:
-            old_keys, old_values = self._kept[id(layer)]
-            keys, values = mx.concatenate([old_keys, keys], axis=2), mx.concatenate([old_values, values], axis=2)
+            both = zip(self._kept[id(layer)], (keys, values))
+            if self._place is None:
+                keys, values = (mx.concatenate([*parts], axis=2) for parts in both)
+            else:
+                keys, values = (mx.slice_update(old, new, self._place, axes=[2]) for old, new in both)
+                seen = (mx.arange(keys.shape[2]) <= self._place)[None, None, None]
         self._kept[id(layer)] = keys, values
-        return keys, values
+        return keys, values, seen
+
+    def make_room(self, places: int) -> None:
+        """From now on there are so many places, and calls have one token."""
+        self._place = mx.array([self.length])
+        more = [(0, 0), (0, 0), (0, places - self.length), (0, 0)]
+        self._kept = {layer: (mx.pad(k, more), mx.pad(v, more)) for layer, (k, v) in self._kept.items()}
+
+    @property
+    def cells(self) -> list[mx.array]:
+        """The place of the next token, and all keys and values."""
+        assert self._place is not None
+        return [self._place, *(array for both in self._kept.values() for array in both)]
+
+    def put(self, cells: list[mx.array]) -> None:
+        """Others in the place of ``cells``."""
+        self._place, *arrays = cells
+        self._kept = dict(zip(self._kept, zip(arrays[::2], arrays[1::2])))
 
     def forget(self) -> None:
         """Begin anew."""
         self._kept.clear()
+        self._place = None
 
 
 class _ThisThread(threading.local):

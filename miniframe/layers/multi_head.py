@@ -173,7 +173,8 @@ class MultiHeadAttention(Module):
             places = () if memories is None else (memories.places(self, k.shape[2]),)
             q, k = self.rotary(q, *places), self.rotary(k, *places)
         if memories is not None:
-            k, v = memories.joined(self, k, v)
+            k, v, seen = memories.joined(self, k, v)
+            mask = seen if mask is None else mask
         return self.output(self.merge(self.attention(q, k, v, mask, bias)))
 
     def check(self, x: Any, features: int) -> None:

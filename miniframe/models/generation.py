@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,14 @@ import mlx.core as mx
 from ..core.arrays import as_array, is_floating
 from ..core.ranges import unseen
 from ..core.untouched import evaluating
-from ..layers.memory import remembering
+from ..layers.memory import Memories, remembering
 
 if TYPE_CHECKING:
     from .char_rnn import CharRNN
     from .gpt import GPT
+
+
+FEW = 16  # tokens, for which compiling a step is not worth it
 
 
 def generate(
@@ -30,18 +34,47 @@ def generate(
     keys = [None] * count if seed is None else list(mx.random.split(mx.random.key(seed), count)) if count else []
     begin = max(0, text.shape[1] - model.context)  # of the window that the model sees
     with evaluating(model), remembering(model) if cache else nullcontext() as memories:
+        quick = _one_token(model, memories) if memories is not None and count > FEW and _only_computes(model) else None
         for key in keys:
             length = text.shape[1]
             if length - begin > model.context:  # full: only the newer half stays, so that this is not done every time
                 begin = length - max(1, model.context // 2)
                 if memories is not None:
                     memories.forget()
-            known = begin if memories is None else begin + memories.length
-            with unseen() if length > given.shape[-1] else nullcontext():  # the prompt is looked at, once
-                logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
+            if quick is not None and memories is not None and memories.length:
+                if memories.length < model.context:
+                    memories.make_room(model.context)
+                logits = quick(text[:, -1:])
+            else:
+                known = begin if memories is None else begin + memories.length
+                with unseen() if length > given.shape[-1] else nullcontext():  # the prompt is looked at, once
+                    logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
             text = mx.concatenate([text, _drawn(logits, temperature, top_k, key)[:, None].astype(text.dtype)], axis=1)
             mx.async_eval(text)  # while it is computed, the next step is written down
     return text[0] if given.ndim == 1 else text
+
+
+def _one_token(model: Any, memories: Memories) -> Callable[[mx.array], mx.array]:
+    """The logits behind one more token, compiled: the memories have room, so all of it keeps its shapes."""
+
+    @mx.compile
+    def step(token: mx.array, cells: list[mx.array]) -> tuple[mx.array, list[mx.array]]:
+        memories.put(cells)
+        logits = model(token, cells[0])[:, -1]
+        place, *others = memories.cells
+        return logits, [place + 1, *others]
+
+    def run(token: mx.array) -> mx.array:
+        logits, cells = step(token, memories.cells)
+        memories.put(cells)
+        return logits
+
+    return run
+
+
+def _only_computes(model: Any) -> bool:
+    """Whether all layers are of classes that vouch for it; of others, a compiled call might miss what they do."""
+    return all("samples_apart" in vars(type(module)) for module in model.modules())
 
 
 def _drawn(logits: mx.array, temperature: float, top_k: int | None, key: mx.array | None) -> mx.array:

@@ -161,6 +161,30 @@ def test_two_threads_write_with_one_model():
     assert got == expected
 
 
+def test_a_layer_of_ones_own_is_called_for_every_token():
+    class Count(mf.Module):
+        calls = 0
+
+        def forward(self, x):
+            type(self).calls += 1
+            return x
+
+        def backward(self, grad_output):
+            return grad_output
+
+    model = sharp(small(context=32))
+    expected = model.generate([1, 2], 25, seed=0).tolist()
+    model.blocks.append(Count())
+    assert model.generate([1, 2], 25, seed=0).tolist() == expected and Count.calls == 25
+
+
+def test_weights_that_changed_write_another_text():
+    model = sharp(small(context=32))
+    first = model.generate([1], 25, seed=0).tolist()
+    model.head.weight.value = -model.head.weight.value
+    assert model.generate([1], 25, seed=0).tolist() != first
+
+
 def test_rotary_positions_go_on_where_the_text_stopped():
     mf.seed(0)
     block = mf.TransformerBlock(8, 2, num_kv_heads=1, causal=True, rotary=True, norm="rms", activation="swiglu")
