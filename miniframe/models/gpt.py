@@ -29,11 +29,13 @@ class GPT(Module):
         num_layers: how many blocks.
         dropout: the probability with which elements are dropped in training; 0 by default.
         tied: whether the head shares the table of the tokens; True by default.
+        rotary: whether positions turn queries and keys (see RotaryEmbedding) instead of being learned and added: what
+            counts is then how far apart two tokens are. False by default, as in GPT-2.
 
     Shapes: (N, T) integers -> (N, T, V).
 
     Raises:
-        ValueError: for texts longer than ``context``, and for tokens outside the vocabulary.
+        ValueError: for texts longer than ``context``, if positions are learned, and for tokens outside the vocabulary.
 
     >>> model = GPT(vocabulary=65, context=8, embed_dim=16, num_heads=2, num_layers=2)
     >>> model(mx.array([[1, 2, 3]])).shape
@@ -53,14 +55,18 @@ class GPT(Module):
         num_layers: int,
         dropout: float = 0.0,
         tied: bool = True,
+        rotary: bool = False,
     ) -> None:
         if num_layers < 1:
             raise ValueError(f"GPT: expected num_layers >= 1, got {num_layers}")
         self.vocabulary, self.context = vocabulary, context
         self.tokens = Embedding(vocabulary, embed_dim)
-        self.positions = PositionEmbedding(context, embed_dim)
+        self.positions = None if rotary else PositionEmbedding(context, embed_dim)
         self.dropout = Dropout(dropout)
-        blocks = (TransformerBlock(embed_dim, num_heads, causal=True, dropout=dropout) for _ in range(num_layers))
+        blocks = (
+            TransformerBlock(embed_dim, num_heads, causal=True, dropout=dropout, rotary=rotary)
+            for _ in range(num_layers)
+        )
         self.blocks = Sequential(*blocks)
         self.norm = LayerNorm(embed_dim)
         self.head = Linear(embed_dim, vocabulary, bias=False)
@@ -81,8 +87,10 @@ class GPT(Module):
         return f"{self.vocabulary} tokens, context {self.context}"
 
     def forward(self, x: Any, *places: Any) -> Any:
-        h = self.dropout(self.positions(self.tokens(x), *places))
-        return self.head(self.norm(self.blocks(h)))
+        h = self.tokens(x)
+        if self.positions is not None:
+            h = self.positions(h, *places)
+        return self.head(self.norm(self.blocks(self.dropout(h))))
 
     def generate(
         self,

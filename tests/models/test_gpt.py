@@ -25,9 +25,9 @@ def sharp(model):
     return model
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_the_whole_model_passes_the_gradient_check(tied):
-    model = small(tied=tied)
+@pytest.mark.parametrize("options", [{"tied": True}, {"tied": False}, {"rotary": True}])
+def test_the_whole_model_passes_the_gradient_check(options):
+    model = small(**options)
     report = mf.check_gradients(model, np.array([[1, 5, 0, 10], [3, 3, 2, 7]]), loss=None)
     assert report.passed, report
 
@@ -60,12 +60,20 @@ def test_losses_and_gradients_are_those_of_pytorch():
         assert np.array(parameter.grad) == pytest.approx(p[name].grad.numpy(), rel=1e-3, abs=1e-6), name
 
 
-def test_no_place_sees_a_later_one():
-    model = sharp(small()).eval()
+@pytest.mark.parametrize("rotary", [False, True])
+def test_no_place_sees_a_later_one(rotary):
+    model = sharp(small(rotary=rotary)).eval()
     x = mx.array([[1, 2, 3, 4, 5]])
     y = model(x)
     changed = model(mx.array([[1, 2, 3, 9, 9]]))
     assert mx.array_equal(y[:, :3], changed[:, :3]) and not mx.allclose(y[:, 3:], changed[:, 3:], atol=1e-3)
+
+
+def test_rotary_positions_need_no_table_and_tell_the_order():
+    model = sharp(small(rotary=True)).eval()
+    assert model.positions is None and not any("positions" in name for name, _ in model.named_parameters())
+    y, other = model(mx.array([[1, 2, 3, 4]])), model(mx.array([[2, 1, 3, 4]]))
+    assert not mx.allclose(y[:, 2:], other[:, 2:], atol=1e-3)
 
 
 def test_it_begins_with_all_tokens_equally_likely():
@@ -94,7 +102,7 @@ def test_it_learns_a_sentence_by_heart_and_says_it():
 # -------------------------------------------------------------------- what it writes
 
 
-@pytest.mark.parametrize("options", [{}, {"tied": False, "num_heads": 4}])
+@pytest.mark.parametrize("options", [{}, {"tied": False, "num_heads": 4}, {"rotary": True}])
 @pytest.mark.parametrize("prompt", [[1], [1, 2, 3], [[1, 2], [7, 8], [0, 0]], list(range(10)) * 3])
 @pytest.mark.parametrize("how", [{}, {"temperature": 0}, {"temperature": 0.5, "top_k": 3}])
 def test_the_tokens_are_the_same_without_the_cache(options, prompt, how):
