@@ -5,9 +5,10 @@
 
 The network has 32 inputs, ReLU between its layers and 10 outputs; the loss is the mean squared error, the update SGD
 with momentum. Numbers are medians. The limit is measured in the same run: the rate of a product of 1024 x 1024 matrices
-and that of adding two long arrays. No step can be faster than its multiply-adds at the first, or the bytes of its
-weights and activations, each moved as often as the formulas say, at the second. What lies above the limit is what it
-costs to start operations. OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset: they choose slower products.
+and that of adding two long arrays: a step's multiply-adds at the first, plus the bytes of its weights and activations,
+each moved as often as the formulas say, at the second. What lies above the limit is what it costs to start operations;
+a point lies a little below where the caches hold the numbers, so that the memory need not move them. OPENBLAS_CORETYPE
+and OPENBLAS_L2_SIZE are unset: they choose slower products.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def bandwidth() -> float:
 
 
 def least(width: int, batch: int, depth: int, rates: dict[str, float]) -> float:
-    """Seconds that a step needs if nothing but arithmetic and memory costs time."""
+    """Seconds that a step needs if nothing but arithmetic and memory costs time, and no cache helps."""
     sizes = [INPUTS, *[width] * depth, OUTPUTS]
     weights = sum(a * b for a, b in zip(sizes, sizes[1:]))
     operations = 2 * batch * (3 * weights - sizes[0] * sizes[1])  # three products a layer, two for the first
@@ -136,7 +137,7 @@ def measured() -> dict[str, Any]:
 
 def drawn(found: dict[str, Any]) -> Any:
     """Above, microseconds for a step; below, for a sample; the limit as a dashed line."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     from miniframe.plots.canvas import COLOURS, caption, logarithmic, sheet
 
@@ -166,6 +167,7 @@ def drawn(found: dict[str, Any]) -> Any:
     panels[0, 0].legend(frameon=False, fontsize=9)
     for panel in panels.flat:
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(numticks=5))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         logarithmic(panel)
     return figure
