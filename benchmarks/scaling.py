@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+from steps import INPUTS, OUTPUTS, SETTINGS, network, ours
+
 HERE = Path(__file__).parent
-INPUTS, OUTPUTS = 32, 10
 AXES: dict[str, list[tuple[int, int, int]]] = {  # (width, batch, hidden layers)
     "width": [(width, 100, 3) for width in (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)],
     "batch": [(64, batch, 3) for batch in (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)],
@@ -34,37 +34,9 @@ SAMPLES = [100, 1000, 10_000, 100_000, 1_000_000]  # of an epoch of fit in batch
 SECONDS = 0.8  # for each point
 
 
-def network(width: int, depth: int) -> Any:
-    import miniframe as mf
-
-    model, sizes = mf.Sequential(), [INPUTS, *[width] * depth, OUTPUTS]
-    for k, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
-        if k:
-            model.append(mf.ReLU())
-        model.append(mf.Linear(inputs, outputs))
-    return model
-
-
 def step_time(width: int, batch: int, depth: int) -> float:
     """Seconds of a step as ``fit`` takes it."""
-    import mlx.core as mx
-
-    import miniframe as mf
-    from miniframe.training.chosen_step import chosen_step
-
-    model = network(width, depth)
-    x, y = mx.random.normal((batch, INPUTS)), mx.random.normal((batch, OUTPUTS))
-    optimizer = mf.SGD(model, lr=1e-3, momentum=0.9)
-    step = chosen_step(model, mf.MSELoss(), optimizer, True, False, x=x)
-
-    def run(count: int) -> float:
-        start = time.perf_counter()
-        with step.threads():
-            for _ in range(count):
-                step(x, y)
-            mx.eval([cell.value for cell in step.cells])
-        return (time.perf_counter() - start) / count
-
+    run = ours(f"{width}:{batch}:{depth}")
     run(3)
     count = max(1, int(SECONDS / 9 / run(2)))
     return statistics.median(run(count) for _ in range(9))
@@ -78,7 +50,7 @@ def epoch_time(samples: int) -> float:
 
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(samples, size)).astype(np.float32) for size in (INPUTS, OUTPUTS))
-    model = network(64, 3)
+    model = network("64:100:3")
     times: list[float] = []
 
     class Clock(mf.Callback):

@@ -41,11 +41,9 @@ def batch_of(row: str):
 # -------------------------------------------------------------------- the systems: (steps) -> seconds for each
 
 
-def ours(row: str):
-    import mlx.core as mx
-
+def network(row: str):
+    """The row's network in miniframe."""
     import miniframe as mf
-    from miniframe.training.chosen_step import chosen_step
 
     widths, _ = sizes(row)
     model = mf.Sequential()
@@ -53,6 +51,16 @@ def ours(row: str):
         if k:
             model.append(mf.ReLU())
         model.append(mf.Linear(inputs, outputs))
+    return model
+
+
+def ours(row: str):
+    import mlx.core as mx
+
+    import miniframe as mf
+    from miniframe.training.chosen_step import chosen_step
+
+    model = network(row)
     x, y = map(mx.array, batch_of(row))
     optimizer = mf.SGD(model, lr=LR, momentum=MOMENTUM)
     step = chosen_step(model, mf.MSELoss(), optimizer, True, False, x=x)
