@@ -24,7 +24,7 @@ import miniframe as mf
 from miniframe import datasets
 from miniframe.plots.canvas import clean, legend, sheet
 
-CONTEXT, BATCH, RATE = 64, 32, 3e-3
+CONTEXT, BATCH, RATE = 128, 16, 6e-3
 
 
 def pairs_loss(train: np.ndarray, held_out: np.ndarray, vocabulary: int) -> float:
@@ -113,7 +113,7 @@ def main(arguments: argparse.Namespace) -> None:
     tokenizer = datasets.CharTokenizer(text)
     train, held_out = datasets.hold_out(tokenizer.encode(text))
     vocabulary = tokenizer.vocabulary_size
-    models = {"GPT": mf.models.GPT(vocabulary, CONTEXT, embed_dim=96, num_heads=4, num_layers=4)}
+    models = {"GPT": mf.models.GPT(vocabulary, CONTEXT, embed_dim=96, num_heads=4, num_layers=4, rotary=True)}
     if not arguments.alone:
         models["LSTM"] = recurrent(vocabulary, models["GPT"].count_params())
     print(f"{len(text):,} characters, {vocabulary} different ones")
@@ -135,7 +135,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Train a small GPT on the documentation of Python.")
-    parser.add_argument("--steps", type=int, default=1100, help="training steps in all (1100)")
+    parser.add_argument("--steps", type=int, default=2000, help="training steps in all (2000)")
     parser.add_argument("--epochs", type=int, default=5, help="how often it is looked at in between (5)")
     parser.add_argument("--text", help="a text file to learn from instead")
     parser.add_argument("--alone", action="store_true", help="without the recurrent network")
