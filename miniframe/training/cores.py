@@ -24,13 +24,14 @@ import mlx.core as mx
 
 from ..backend import fast_blas, machine
 from ..backend.machine import on_cpu
+from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..layers.convolution import Conv2d, ConvTranspose2d
 from ..losses.base import Loss
 from .step import Step, forward_backward
 
-SMALLEST_PART = 16  # samples in a part, about
+SMALLEST_PART = 16  # samples in a part of images, about
 HEAD_START = 8e6  # multiply-adds that the other cores do while the first starts everybody's operations and updates
 MANY, FEW = 200_000, 128  # numbers that layers put out for a batch; multiply-adds for each of them (measured)
 SETTING = "MINIFRAME_CORES"
@@ -61,7 +62,8 @@ def moves_much(model: Module, x: Any) -> bool:
     """
     if not isinstance(x, mx.array) or x.ndim < 2 or x.size == 0:
         return False
-    if len(x) * sum(p.size for p in model.parameters()) < MANY:  # quickly said of small ones
+    places = math.prod(x.shape[:-1]) if is_floating(x) else x.size  # samples, or the tokens of all sequences
+    if places * sum(p.size for p in model.parameters()) < MANY:  # quickly said of small ones
         return False
     table = model.summary(x.shape[1:], dtype=x.dtype)
     numbers = len(x) * sum(math.prod(row.output_shape) for row in table.rows)
@@ -112,6 +114,7 @@ class StepInParts(Step):
     work = 0  # multiply-adds of one sample of a model with convolutions; 0 before the first batch
     apart = True  # whether the model is still one that can be split
     worth: bool | None = None  # whether that pays; None before the first batch
+    smallest = SMALLEST_PART  # samples in a part
     _epoch: ExitStack | None = None  # what lasts as long as ``threads``
 
     @classmethod
@@ -142,10 +145,13 @@ class StepInParts(Step):
         return super().__call__(*batch)
 
     def _decide(self, x: Any) -> None:
-        """From the first batch: whether to split, and how much work a sample is."""
+        """From the first batch: whether to split, how much work a sample is, and how few are worth a part."""
         self.worth = not isinstance(x, tuple) and self.apart and (self.convolves or moves_much(self.model, x))
         if self.worth and self.convolves:
             self.work = max(1, self.model.summary(x.shape[1:]).multiply_adds)
+        elif self.worth:
+            self.smallest = max(1, len(x) // (2 * cores()))
+        self.worth = self.worth and len(self.ends(len(x))) > 2
         self._alone()
 
     def ends(self, samples: int) -> list[int]:
@@ -154,7 +160,7 @@ class StepInParts(Step):
         The first part is smaller by ``HEAD_START``, but at least half as large as the others; without convolutions,
         where little of the time goes into multiply-adds, by a tenth of the batch.
         """
-        count = min(cores(), samples // SMALLEST_PART)
+        count = min(cores(), samples // self.smallest)
         if count < 2:
             return [0, samples]
         ahead = min(HEAD_START / self.work, samples / (2 * count - 1)) if self.convolves else samples / 10

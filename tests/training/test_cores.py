@@ -129,7 +129,7 @@ def test_a_transformer_is_split_and_gives_the_numbers_of_the_whole():
         np.testing.assert_allclose(one, other, atol=2e-5)  # Adam divides gradients, however small, by their size
 
 
-@pytest.mark.parametrize("size, split", [(100, True), (4, False)])
+@pytest.mark.parametrize("size, split", [(100, True), (48, True), (4, False)])
 def test_a_stream_is_split_or_not_by_its_first_batch(size, split):
     model, threads, before = gpt(), [], blas.threads()
 
@@ -141,6 +141,18 @@ def test_a_stream_is_split_or_not_by_its_first_batch(size, split):
     model.fit(batches, loss="cross_entropy", optimizer="sgd", epochs=2, verbose=0, callbacks=[Look()])
     assert type(model._last_step) is cores.StepInParts and model._last_step.worth is split
     assert threads == [1 if split else before] * 4 and blas.threads() == before
+
+
+def test_few_long_sequences_are_split_and_a_few_images_keep_all_threads():
+    before = blas.threads()
+    long = mf.models.GPT(vocabulary=20, context=200, embed_dim=16, num_heads=2, num_layers=2)
+    x, images = mx.zeros((6, 200), dtype=mx.int32), X[:20]
+    for model, batch, parts in ((long, (x, x), 3), (convolutional(), (images, LABELS[:20]), 1)):
+        step = cores.StepInParts(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.1))
+        with step.threads():
+            step(*batch)
+            assert step.worth is (parts > 1) and blas.threads() == (1 if parts > 1 else before)
+        assert not step.worth or len(step.ends(len(batch[0]))) == parts + 1
 
 
 @pytest.mark.parametrize(
