@@ -96,9 +96,10 @@ def drawn(results: dict[str, dict], pairs: float):
     """The held-out losses while the models learn, above the line that a table of pairs reaches."""
     figure, axes = sheet(1, 1, (7.2, 4.2))
     ax = axes[0, 0]
-    for color, (name, found) in zip(("#c4452d", "#2d6cc4"), results.items()):
+    for color, marker, (name, found) in zip(("#c4452d", "#2d6cc4"), "os", results.items()):
         steps = found["steps each"] * np.arange(1, len(found["held out"]) + 1)
-        ax.plot(steps, found["held out"], "o-", color=color, label=f"{name}, {found['parameters']:,} parameters")
+        label = f"{name}, {found['parameters']:,} parameters"
+        ax.plot(steps, found["held out"], f"{marker}-", color=color, label=label)
     ax.axhline(pairs, color="#777777", linestyle="--", label="table of pairs of characters")
     ax.set_xlabel(f"training steps, {BATCH} windows of {CONTEXT} characters each")
     ax.set_ylabel("held-out loss, nats a character")
