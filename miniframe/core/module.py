@@ -64,7 +64,7 @@ class Module:
     flattens: bool = False  # True: called on nodes, its inner layers become the nodes (Sequential, Graph)
     output_count: int | None = None  # how many arrays forward returns, for a layer that returns a tuple
     _given_name: str | None = None
-    samples_apart: Any = False  # True: no sample sees another; holds for the class that says so, not for subclasses
+    samples_apart: Any = False  # True, or a property: no sample sees another; of the class that says so, not subclasses
     stop_training: bool = False  # a callback sets it to end fit after the current batch
     _uses_parameters: bool = False  # whether its forward has made nodes of parameters, as in self.scale * x
     _saved: Any = EMPTY  # for core's own files, which come here for every call; others use ``saved`` and ``kept``

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-_unseen = ContextVar("unseen", default=False)
-
-
-@contextmanager
-def unseen() -> Iterator[None]:
-    """Inside, nobody looks at numbers, nor waits for them: for who has made them, and knows their range."""
-    token = _unseen.set(True)
-    try:
-        yield
-    finally:
-        _unseen.reset(token)
-
 
 def readable(array: mx.array) -> np.ndarray | None:
     """The array's numbers (waiting for them), or None while a function is compiled or vectorized and has none."""
-    if _unseen.get():
-        return None
     try:
         return np.asarray(array if array.dtype != mx.bfloat16 else array.astype(mx.float32))
     except ValueError:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 
 from ..core.arrays import as_array, is_floating
-from ..core.ranges import unseen
 from ..core.untouched import evaluating
 from ..layers.memory import Memories, remembering
 
@@ -47,10 +46,9 @@ def generate(
                 logits = quick(text[:, -1:])
             else:
                 known = begin if memories is None else begin + memories.length
-                with unseen() if length > given.shape[-1] else nullcontext():  # the prompt is looked at, once
-                    logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
+                logits = model(text[:, known:], mx.arange(known - begin, length - begin))[:, -1]
             text = mx.concatenate([text, _drawn(logits, temperature, top_k, key)[:, None].astype(text.dtype)], axis=1)
-            mx.async_eval(text)  # while it is computed, the next step is written down
+            mx.async_eval(text)  # while it is computed, the next step is got ready
     return text[0] if given.ndim == 1 else text
 
 

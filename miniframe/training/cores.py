@@ -87,9 +87,8 @@ def choose(model: Module, loss: Loss, compile: bool = True, x: Any = None) -> ty
 
     Without inputs, as for a stream, a step that could be split looks at its first batch.
     """
-    if not compile or not can_be_split(model, loss):
-        return Step
-    return StepInParts if x is None or convolves(model) or moves_much(model, x) else Step
+    splits = can_be_split(model, loss) if x is None else worth_splitting(model, loss, x)
+    return StepInParts if compile and splits else Step
 
 
 def cores() -> int:
@@ -128,10 +127,12 @@ class StepInParts(Step):
 
     @contextmanager
     def threads(self) -> Iterator[None]:
-        with ExitStack() as self._epoch:
-            self._alone()
-            yield
-        self._epoch = None
+        try:
+            with ExitStack() as self._epoch:
+                self._alone()
+                yield
+        finally:  # a step outside would enter what nobody leaves
+            self._epoch = None
 
     def _alone(self) -> None:
         """Products get one thread while the other cores are busy with the other parts."""

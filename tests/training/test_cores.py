@@ -143,6 +143,15 @@ def test_a_stream_is_split_or_not_by_its_first_batch(size, split):
     assert threads == [1 if split else before] * 4 and blas.threads() == before
 
 
+def test_an_epoch_that_breaks_off_gives_the_threads_back_for_good():
+    before, model = blas.threads(), convolutional()
+    step = cores.StepInParts(model, mf.CrossEntropyLoss(), mf.SGD(model, lr=0.1))
+    with pytest.raises(KeyboardInterrupt), step.threads():
+        raise KeyboardInterrupt
+    step(X, LABELS)  # decides outside of an epoch
+    assert step.worth and blas.threads() == before
+
+
 def test_few_long_sequences_are_split_and_a_few_images_keep_all_threads():
     before = blas.threads()
     long = mf.models.GPT(vocabulary=20, context=200, embed_dim=16, num_heads=2, num_layers=2)
