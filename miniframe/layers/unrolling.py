@@ -100,51 +100,46 @@ class Recurrent(Module):
     def unroll(self, x: mx.array, track: int, state: States, real: Any) -> tuple[mx.array, States, Any]:
         """(T, N, C) -> h of all steps (T, N, H), the last state, and what ``unroll_backward`` needs.
 
-        ``real`` (T, N, 1) is True where a step is no padding; None if all are real.
+        ``real``, (N, 1) for each step, is True where it is no padding; None if all are real.
         """
         w_ih, w_hh, b_ih, b_hh = (None if p is None else p.value for p in self.weights(track))
-        if self.reads_backwards(track):
-            x, real = x[::-1], None if real is None else real[::-1]
-        a = product(x, w_ih, b_ih)  # for all steps at once: none of it depends on the state
-        first, hidden, kept = state[0], [], []
-        for t in range(x.shape[0]):
-            after, needed = self.step(a[t], product(state[0], w_hh, b_hh), state)
+        steps = x.shape[0]
+        a = mx.unstack(product(x, w_ih, b_ih))  # for all steps at once: none of it depends on the state
+        befores, kept, hidden = ([None] * steps for _ in range(3))
+        for t in self.order(track, steps):
+            befores[t] = state[0]
+            after, kept[t] = self.step(a[t], product(state[0], w_hh, b_hh), state)
             state = after if real is None else tuple(mx.where(real[t], new, old) for new, old in zip(after, state))
-            hidden.append(state[0])
-            kept.append(needed)
-        h = mx.stack(hidden) if real is None else mx.where(real, mx.stack(hidden), 0)
-        return h[::-1] if self.reads_backwards(track) else h, state, (x, [first, *hidden[:-1]], kept, real)
+            hidden[t] = state[0] if real is None else mx.where(real[t], state[0], 0)
+        return mx.unflatten(mx.concatenate(hidden), 0, (steps, -1)), state, (x, befores, kept, real)
 
     def unroll_backward(self, grad: Any, grads: States, track: int, saved: Any) -> tuple[mx.array, States]:
         """From dh of all steps (None for zeros) and the gradients of the last state: dx and those of the first."""
         x, befores, kept, real = saved
         w_ih, w_hh, b_ih, b_hh = self.weights(track)
-        grad = grad[::-1] if grad is not None and self.reads_backwards(track) else grad
-        grad = grad if grad is None or real is None else mx.where(real, grad, 0)
-        das, dus = [], []
-        for t in reversed(range(len(kept))):  # a state is used by its own output and by the next step
-            dh = grads[0] if grad is None else grads[0] + grad[t]
-            after, waiting = (dh, *grads[1:]), None
-            if real is not None:  # the step gets what belongs to real steps, the state before gets the rest as it is
-                after, waiting = only(real[t], after), only(~real[t], after)
-            da, du, (direct, *others) = self.step_backward(after, kept[t])
-            grads = direct + du @ w_hh.value, *others
+        steps = len(kept)
+        of_outputs = [0] * steps if grad is None else mx.unstack(grad)
+        das, dus = ([None] * steps for _ in range(2))
+        for t in reversed(self.order(track, steps)):  # a state is used by its own output and by the next step
+            after, waiting = grads, None
+            if real is None:
+                after = grads[0] + of_outputs[t], *grads[1:]
+            else:  # the step gets what belongs to real steps, the state before gets the rest as it is
+                after, waiting = only(real[t], (grads[0] + of_outputs[t], *grads[1:])), only(~real[t], grads)
+            das[t], dus[t], (direct, *others) = self.step_backward(after, kept[t])
+            grads = direct + dus[t] @ w_hh.value, *others
             if waiting is not None:
                 grads = tuple(g + w for g, w in zip(grads, waiting))
-            das.append(da)
-            dus.append(du)
-        da, du, before = mx.stack(das[::-1]), mx.stack(dus[::-1]), mx.stack(befores)
+        da, du, before = mx.concatenate(das), mx.concatenate(dus), mx.concatenate(befores)
 
         # to the parameters: dW = Σ daᵀ x and Σ duᵀ h, db = Σ da and Σ du, over all steps and samples
-        for weight, bias, d, seen in ((w_ih, b_ih, da, x), (w_hh, b_hh, du, before)):
-            rows = d.flatten(0, 1)
-            weight.accumulate(products(rows, seen.flatten(0, 1)))
+        for weight, bias, d, seen in ((w_ih, b_ih, da, x.flatten(0, 1)), (w_hh, b_hh, du, before)):
+            weight.accumulate(products(d, seen))
             if bias is not None:
-                bias.accumulate(total(rows, axis=0))
+                bias.accumulate(total(d, axis=0))
 
         # to the input: dx = da W
-        dx = da @ w_ih.value
-        return dx[::-1] if self.reads_backwards(track) else dx, grads
+        return mx.unflatten(da @ w_ih.value, 0, (steps, -1)), grads
 
     # ---------------------------------------------------------------- all layers and directions
 
@@ -155,8 +150,8 @@ class Recurrent(Module):
         sequence, ends, saved = x.swapaxes(0, 1), [], []  # time in front, so that a step is a stretch of memory
         real, dropped = None, []
         if masked:
-            real = self.checked_mask(given[-1], x).T[..., None]
-            sequence = mx.where(real, sequence, 0)  # whatever stands there
+            mask = self.checked_mask(given[-1], x).T[..., None]
+            sequence, real = mx.where(mask, sequence, 0), mx.unstack(mask)  # whatever stands there
         zeros = (mx.zeros((x.shape[0], self.hidden_size), dtype=x.dtype),) * self.states
         for layer in range(self.num_layers):
             outputs = []
@@ -209,6 +204,10 @@ class Recurrent(Module):
 
     def reads_backwards(self, track: int) -> bool:
         return track % self.directions == 1
+
+    def order(self, track: int, steps: int) -> range:
+        """The steps in the order in which this direction reads them."""
+        return range(steps)[::-1] if self.reads_backwards(track) else range(steps)
 
     def weights(self, track: int) -> list[Any]:
         """W_ih, W_hh, b_ih and b_hh of one layer in one direction; None for a bias that is not there."""
