@@ -105,7 +105,8 @@ class Recurrent(Module):
         w_ih, w_hh, b_ih, b_hh = (None if p is None else p.value for p in self.weights(track))
         steps = x.shape[0]
         a = mx.unstack(product(x, w_ih, b_ih))  # for all steps at once: none of it depends on the state
-        befores, kept, hidden = ([None] * steps for _ in range(3))
+        befores: list[Any] = [None] * steps
+        kept, hidden = befores[:], befores[:]
         for t in self.order(track, steps):
             befores[t] = state[0]
             after, kept[t] = self.step(a[t], product(state[0], w_hh, b_hh), state)
@@ -119,7 +120,8 @@ class Recurrent(Module):
         w_ih, w_hh, b_ih, b_hh = self.weights(track)
         steps = len(kept)
         of_outputs = [0] * steps if grad is None else mx.unstack(grad)
-        das, dus = ([None] * steps for _ in range(2))
+        das: list[Any] = [None] * steps
+        dus = das[:]
         for t in reversed(self.order(track, steps)):  # a state is used by its own output and by the next step
             after, waiting = grads, None
             if real is None:
