@@ -21,6 +21,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they slow our BLAS down and leave the other alone
+    os.environ.pop(variable, None)
 ONE_CORE = "--one-core" in sys.argv
 if ONE_CORE:  # OpenBLAS looks at this when it is loaded
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

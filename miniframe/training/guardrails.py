@@ -20,7 +20,7 @@ from ..losses.base import Loss
 from ..losses.looks import complain_of_logits, look_at
 from .positions import positions_missing
 
-SAMPLES = 16  # on which fit tries the model
+SAMPLES, LEAST = 16, 4  # on which fit tries the model: no more than a batch, which fits into memory, but for tiny ones
 
 
 def look_at_fit(
@@ -45,7 +45,7 @@ def look_at_fit(
     if positions_missing(model, data):
         warn_once(model, "positions", _POSITIONS.format(model.title().partition("\n")[0]))
     if loss.wants != "any numbers":
-        _look_at_output(model, loss, data)
+        _look_at_output(model, loss, data.first(min(SAMPLES, max(LEAST, batch_size)))[0])
     if not shuffle and batch_size < len(data):
         classes = class_numbers(data.arrays["y"])
         if classes is not None and _in_blocks(classes):
@@ -54,8 +54,7 @@ def look_at_fit(
         _look_at_split(model, data, validation)
 
 
-def _look_at_output(model: Module, loss: Loss, data: ArrayData) -> None:
-    x = data.first(SAMPLES)[0]
+def _look_at_output(model: Module, loss: Loss, x: Any) -> None:
     with untouched(model):
         model.eval()
         seen = Pass(model, x, "fit")

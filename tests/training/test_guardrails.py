@@ -250,3 +250,20 @@ def test_one_hot_targets_of_bfloat16_are_classes_too():
     with heard() as messages:
         fit(classifier(), x[order], mf.one_hot(labels[order], 2).astype(mx.bfloat16), mf.MSELoss(), shuffle=False)
     assert len(messages) == 1 and messages[0].startswith("fit: the labels come sorted")
+
+
+@pytest.mark.parametrize("batch_size", [2, 8, 40])
+def test_looking_before_training_takes_no_more_samples_than_a_batch_but_for_tiny_ones(batch_size):
+    class Seen(mf.Module):
+        def forward(self, x):
+            lengths.append(len(x))
+            return x
+
+        def backward(self, grad_output):
+            return grad_output
+
+    lengths: list[int] = []
+    x, labels = disk()
+    model = classifier(Seen())
+    model.fit(x, labels, loss="cross_entropy", optimizer="sgd", batch_size=batch_size, verbose=0, compile=False)
+    assert max(lengths) == max(4, batch_size)
