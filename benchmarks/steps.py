@@ -22,6 +22,7 @@ ROWS = ("8:10:3", "25:100:3", "64:100:3", "32:32:16", "64:1000:3", "64:10000:2",
         "1024:1024:2", "2048:256:2")  # fmt: skip
 INPUTS, OUTPUTS, LR, MOMENTUM = 32, 10, 0.01, 0.9
 TURN = 0.25  # seconds, about
+REST = 0.3  # seconds before a turn: threads of the system before it go on spinning for a while
 
 
 def sizes(row: str) -> tuple[list[int], int]:
@@ -154,6 +155,7 @@ def measure(row: str, rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds):
         for name in list(runs) if turn % 2 == 0 else reversed(runs):
+            time.sleep(REST)
             times[name].append(runs[name](counts[name]))
     return times
 
