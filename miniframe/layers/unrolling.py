@@ -123,11 +123,9 @@ class Recurrent(Module):
         das: list[Any] = [None] * steps
         dus = das[:]
         for t in reversed(self.order(track, steps)):  # a state is used by its own output and by the next step
-            after, waiting = grads, None
-            if real is None:
-                after = grads[0] + of_outputs[t], *grads[1:]
-            else:  # the step gets what belongs to real steps, the state before gets the rest as it is
-                after, waiting = only(real[t], (grads[0] + of_outputs[t], *grads[1:])), only(~real[t], grads)
+            after, waiting = (grads[0] + of_outputs[t], *grads[1:]), None
+            if real is not None:  # the step gets what belongs to real steps, the state before gets the rest as it is
+                after, waiting = only(real[t], after), only(~real[t], grads)
             das[t], dus[t], (direct, *others) = self.step_backward(after, kept[t])
             grads = direct + dus[t] @ w_hh.value, *others
             if waiting is not None:
