@@ -18,6 +18,7 @@ from ..optimizers import Optimizer
 from ..training.goal import goal
 from ..training.progress import in_notebook
 from ..training.trial import DataTrial
+from .project import cells_of
 from .recipe import Recipe
 from .server import Server
 from .session import Session
@@ -32,7 +33,7 @@ _labs: weakref.WeakKeyDictionary[Module, Life] = weakref.WeakKeyDictionary()
 def begin(session: Session) -> threading.Thread:
     """Run a session on a thread of its own, on the device of this one."""
     device = mx.default_device()
-    cells = [*session.model.parameters(), *session.model.buffers(), *session.optimizer.cells()]
+    cells = [*cells_of(session.model), *session.optimizer.cells()]
     mx.eval([cell.value for cell in cells], session.data.x, session.data.y, session.data.validation or ())
 
     def life() -> None:
@@ -43,7 +44,7 @@ def begin(session: Session) -> threading.Thread:
     thread.start()
     _running[:] = [one for one in _running if one[1].is_alive()] + [(weakref.ref(session), thread)]
     if session.own is not None:
-        _labs[session.model] = _running[-1]
+        _labs[session.own[0]] = _running[-1]
     return thread
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import mlx.core as mx
+
 from ..core import random
-from ..core.cells import put_values, values_of
+from ..core.cells import Buffer, put_values, values_of
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..core.untouched import untouched
@@ -26,6 +29,11 @@ Made = tuple[Module, Loss, Optimizer]
 NAMED = 1000  # classes whose names a page is sent, at most
 
 
+def cells_of(model: Module) -> list[Buffer]:
+    """All that a model learns or keeps statistics in."""
+    return [*model.parameters(), *model.buffers()]
+
+
 class Project:
     """What is trained.
 
@@ -35,7 +43,8 @@ class Project:
         validation: (x_test, y_test) for a model of one's own.
 
     Attributes:
-        model, loss, optimizer, data, view: as the recipe says, or the user's.
+        model, loss, optimizer, data, view: as the recipe says, or copies of the user's: arrays that are being computed
+            must not be touched by two threads, and a user's model may be looked at from a notebook at any time.
         stretches: (first epoch, recipe), one for each time that a setting was changed.
         remark: what the script cannot do as the lab did it.
     """
@@ -82,22 +91,34 @@ class Project:
     def bring_back(self) -> None:
         """A model of one's own as it was when the lab was opened, with what the page has set since."""
         assert self.own is not None
-        self.model, _, _, loss, optimizer = self.own
-        cells = [*self.model.parameters(), *self.model.buffers()]
         if self.opened is None:
-            self.loss, self.optimizer = get_loss(loss), get_optimizer(optimizer, self.model)
+            model, _, _, loss, optimizer = self.own
+            self.users = model, get_optimizer(optimizer, model)
+            try:
+                self.model, self.optimizer, self.loss = deepcopy((*self.users, get_loss(loss)))
+            except Exception as error:
+                raise TypeError(
+                    f"lab: trains a copy of the model, and this one cannot be copied: {error}; give the layer that "
+                    "holds it a __deepcopy__, or keep it outside the model"
+                ) from error
             self.recipe = replace(self.recipe, lr=self.optimizer.lr, momentum=getattr(self.optimizer, "momentum", 0.0))
-            self.opened = values_of(cells), state_of(self.optimizer), self.recipe
+            self.opened = values_of(cells_of(self.model)), state_of(self.optimizer), self.recipe
         values, state, first = self.opened
-        put_values(cells, values)
+        put_values(cells_of(self.model), values)
         set_state_of(self.optimizer, state)
         if self.recipe.lr != first.lr:  # only then: the user's may be a schedule, or one for each group
             self.optimizer.lr = self.recipe.lr
 
-    def give_back(self) -> None:
-        """End with a model of one's own: no mistake stays in it."""
-        if self.own is not None:
-            self.plug_in(())
+    def hand_over(self) -> None:
+        """What has been learned so far, into the user's model and optimizer: computed, so any thread can use it."""
+        if self.own is None:
+            return
+        model, optimizer = self.users
+        values, state = values_of(cells_of(self.model)), state_of(self.optimizer)
+        mx.eval(values, state["arrays"])
+        optimizer.fit_state()
+        put_values(cells_of(model), values)
+        set_state_of(optimizer, state)
 
     def new_view(self) -> None:
         """The pictures of the model as it is now put together."""

@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import mlx.core as mx
-
 from . import museum, wire
 from .actions import ACTIONS
 from .film import Film
@@ -100,9 +98,7 @@ class Session(Project):
                 self.obey(wait=True)
             else:
                 self.train()
-        self.give_back()
-        cells = [*self.model.parameters(), *self.model.buffers(), *self.optimizer.cells()]
-        mx.eval([cell.value for cell in cells])  # what is not computed yet belongs to this thread
+        self.hand_over()
         self.at_end()
 
     def close(self) -> None:
@@ -139,7 +135,7 @@ class Session(Project):
 
     def breathe(self) -> None:
         """Between two steps: send a frame if one is due, do what was asked, wait while it pauses."""
-        if self.want is not None and self.pages and time.perf_counter() >= self.next_frame:
+        if self.want is not None and time.perf_counter() >= self.next_frame:
             self.show()
         if not self.commands.empty():
             self.obey()
@@ -196,9 +192,9 @@ class Session(Project):
 
     def show(self, force: bool = False) -> None:
         """A frame for every page that keeps up; with ``force`` for all, as nothing may follow for a while."""
-        ready = [page for page in self.pages if force or page.behind < AHEAD]
-        if ready:
-            started = time.perf_counter()
+        started = time.perf_counter()
+        self.hand_over()
+        if ready := [page for page in self.pages if force or page.behind < AHEAD]:
             header, arrays = self.look()
             common = self.state()
             for page in ready:
@@ -208,8 +204,8 @@ class Session(Project):
                 page.told = self.epoch if self.curve else 0
                 page.send(wire.pack(message, arrays))
             self.film.add(self.epoch, ({"kind": "frame", **common, **header}, arrays))
-            now = time.perf_counter()
-            self.next_frame = max(started + 1 / FRAMES, now + (now - started) * (1 / SHARE - 1))
+        now = time.perf_counter()
+        self.next_frame = max(started + 1 / FRAMES, now + (now - started) * (1 / SHARE - 1))
 
     def look(self) -> Frame:
         """The pictures of the model; none of one that cannot be run, such as one with a mistake that crashes."""

@@ -42,6 +42,15 @@ def until(page, holds, seconds=30):
         page.wait_for_timeout(20)
 
 
+def drag(page, key):
+    """Press a key on the slider of a weight, and wait for the new curve: from then on the lab's thread is at rest."""
+    before = page.get_attribute("[data-testid=drag]", "max")
+    page.focus("[data-testid=drag]")
+    page.keyboard.press(key)
+    page.wait_for_function("(max) => document.querySelector('[data-testid=drag]').max !== max", arg=before)
+    return float(before)
+
+
 def same(shown, value):
     """Whether a page shows a number to the digits that it shows."""
     return float(shown.rstrip("%")) == pytest.approx(float(f"{value:.4g}"), rel=1e-9)
@@ -146,10 +155,8 @@ def test_a_weight_can_be_moved(lab, small):
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-testid=drag]")
     assert abs(float(text(page, "tangent")) - float(text(page, "secant"))) < 1e-3
-    before = np.array(small.model[4].weight.value)[0, 0]
-    page.focus("[data-testid=drag]")
-    page.keyboard.press("End")
-    until(page, lambda: np.array(small.model[4].weight.value)[0, 0] > before + 0.9)
+    end = drag(page, "End")
+    assert np.array(small.model[4].weight.value)[0, 0] == pytest.approx(end, rel=1e-5)
 
 
 def test_backward_goes_layer_by_layer(lab, small):
@@ -406,12 +413,10 @@ def test_the_keyboard_stays_where_it_was(lab, small):
     page.focus("[data-testid=parameter-1]")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-testid=drag]")
-    page.focus("[data-testid=drag]")
     for _ in range(3):
         before = np.array(small.model[0].bias.value)[0]
-        page.keyboard.press("ArrowRight")
-        until(page, lambda before=before: np.array(small.model[0].bias.value)[0] > before)
-        page.wait_for_function("(at) => document.querySelector('[data-testid=weight] output').innerText !== at", arg="")
+        drag(page, "ArrowRight")
+        assert np.array(small.model[0].bias.value)[0] > before
         page.wait_for_timeout(100)
         assert page.evaluate(focused) == "drag"
     page.locator("select[aria-label='what a click on the plane does']").select_option("1")

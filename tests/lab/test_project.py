@@ -1,6 +1,7 @@
 """One recipe becomes another as a whole or not at all, and a model of one's own stays its owner's."""
 
 import json
+import time
 
 import mlx.core as mx
 import numpy as np
@@ -83,14 +84,34 @@ def test_the_seed_of_a_model_of_ones_own_can_be_set_and_begins_it_anew():
         lab.train(1)
 
 
-def test_a_model_of_ones_own_comes_back_without_mistakes():
+def test_mistakes_never_come_into_the_users_own_model():
     with Watcher(own(mf.Adam)) as lab:
         assert lab.set(mistakes=[["1", "Leaking"], ["loss", "WrongSign"]]) == ""
-        model, loss = lab.session.model, lab.session.loss
-        assert type(model[1]).__name__ == "Leaking" and type(loss).__name__ == "WrongSign"
+        (model, *_, loss, _), copy = lab.session.own, lab.session
+        assert type(copy.model[1]).__name__ == "Leaking" and type(copy.loss).__name__ == "WrongSign"
+        assert type(model[1]) is mf.ReLU and type(loss) is mf.CrossEntropyLoss
         assert "model[1].__class__ = mf.lab.mistakes.Leaking" in lab.session.script(1)
         lab.train(1)
-    assert type(model[1]) is mf.ReLU and type(loss) is mf.CrossEntropyLoss
+
+
+def test_a_model_of_ones_own_can_be_used_while_the_lab_trains_it():
+    """As in a notebook, where the lab is opened in one cell and the model called in the next."""
+    x, y = mf.datasets.disk(60)
+    model = mf.Sequential(mf.Linear(2, 4), mf.BatchNorm(4), mf.Dropout(0.2), mf.Linear(4, 2))
+    optimizer = mf.Adam(model)
+    with Watcher(own_session(model, x, y, "cross_entropy", optimizer)) as lab:
+        lab.ask("play")
+        seen, end = set(), time.monotonic() + 60
+        while len(seen) < 5 or lab.session.epoch < 100:
+            model.backward(mx.ones(model(x).shape))
+            everything = [p.grad for p in model.parameters()] + [cell.value for cell in optimizer.cells()]
+            assert all(np.isfinite(np.array(array)).all() for array in everything)
+            seen.add(np.array(model[0].weight.value).tobytes())
+            assert time.monotonic() < end
+        lab.ask("pause")
+        lab.paused()
+        assert (np.array(model[3].weight.value) == np.array(lab.session.model[3].weight.value)).all()
+        assert optimizer.iterations == lab.session.optimizer.iterations > 100
 
 
 def test_a_mistake_that_crashes_is_a_sentence_and_can_be_taken_out():

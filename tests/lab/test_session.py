@@ -294,6 +294,13 @@ def test_a_model_of_ones_own_is_checked_before_anything_opens():
         own_session("model", mx.zeros((4, 2)), mx.zeros((4,)), "mse", "sgd")
 
 
+def test_a_model_that_cannot_be_copied_is_refused_with_a_reason():
+    model = mf.Sequential(mf.Linear(2, 2))
+    model.file = open(__file__)
+    with model.file, pytest.raises(TypeError, match="lab: trains a copy of the model, and this one cannot be copied:"):
+        own_session(model, mx.zeros((4, 2)), mx.zeros((4,), mx.int32), "cross_entropy", "sgd")
+
+
 def test_a_regression_has_strips_and_curves_but_no_regions():
     x = mx.random.normal((40, 2))
     model = mf.Linear(2, 1)
