@@ -12,6 +12,8 @@ which in MLX 0.32 keeps a core busy while it waits for their output. Where there
 shows. Writes results/data_parallel.json.
 """
 
+import own_kernels  # noqa: F401  isort: skip
+
 import argparse
 import json
 import os

@@ -7,17 +7,15 @@ page that keeps up, both taking turns; the ratio of the epochs per second is wha
 ``one batch`` to the painted frame, and from the start of the process to the first picture.
 """
 
+import own_kernels  # noqa: F401  isort: skip
+
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
-
-os.environ.pop("OPENBLAS_CORETYPE", None)
-os.environ.pop("OPENBLAS_L2_SIZE", None)
 
 import miniframe as mf
 from miniframe.bench.sides import side

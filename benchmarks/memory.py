@@ -8,6 +8,8 @@ Growth is measured from where model and data are made, before the optimizer is: 
 what it holds then. PyTorch's copy of a network takes the same batches in order; both use SGD with momentum.
 """
 
+import own_kernels  # noqa: F401  isort: skip
+
 import argparse
 import json
 import os
@@ -18,7 +20,6 @@ import sys
 
 NETWORKS = ("conv", "mlp", "vgg16")
 SYSTEMS = ("PyTorch", "miniframe", "miniframe, memory returned", "miniframe, checkpointed")
-SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they slow our BLAS down and leave the other alone
 VGG16 = [64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"]
 DATA = {"conv": ((16, 112, 112, 3), 8), "mlp": ((4096, 784), 256), "vgg16": ((8, 224, 224, 3), 4)}  # shape, batch
 EPOCHS = 1000
@@ -127,7 +128,7 @@ def model_there(nn, network):
 
 def measured(network: str, system: str) -> int:
     """The growth in a process of its own."""
-    environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+    environment = dict(os.environ)
     if system.endswith("returned"):
         environment["MINIFRAME_KEEP_MEMORY"] = "0"
     command = [sys.executable, __file__, "--one", network, system]

@@ -7,22 +7,21 @@ The network has 32 inputs, ReLU between its layers and 10 outputs; the loss is t
 with momentum. Numbers are medians. The limit is measured in the same run: the rate of a product of 1024 x 1024 matrices
 and that of adding two long arrays: a step's multiply-adds at the first, plus the bytes of its weights and activations,
 each moved as often as the formulas say, at the second. What lies above the limit is what it costs to start operations;
-a point lies a little below where the caches hold the numbers, so that the memory need not move them. OPENBLAS_CORETYPE
-and OPENBLAS_L2_SIZE are unset: they choose slower products.
+a point lies a little below where the caches hold the numbers, so that the memory need not move them.
 """
 
 from __future__ import annotations
 
+import own_kernels  # noqa: F401  isort: skip
+
 import argparse
 import json
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from steps import INPUTS, OUTPUTS, SETTINGS, network, ours
+from steps import INPUTS, OUTPUTS, network, ours
 
 HERE = Path(__file__).parent
 AXES: dict[str, list[tuple[int, int, int]]] = {  # (width, batch, hidden layers)
@@ -151,9 +150,6 @@ def main() -> None:
     parser.add_argument("--json", default=str(HERE / "results" / "scaling.json"))
     parser.add_argument("--picture", default=str(HERE.parent / "figures" / "scaling.png"))
     options = parser.parse_args()
-    if any(name in os.environ for name in SETTINGS):  # they are read when the libraries are loaded
-        environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
-        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     if not options.drawn:
         Path(options.json).write_text(json.dumps(measured(), indent=1) + "\n")
     picture = drawn(json.loads(Path(options.json).read_text()))

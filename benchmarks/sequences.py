@@ -4,8 +4,7 @@
 
 A training step of the GPT that ``make gpt`` trains, attention forwards and backwards, a training step of an LSTM over
 64 time steps, the memory that a step of the GPT needs, and what the memory of keys and values saves while a GPT writes.
-Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster, or needs less. Both environment
-variables that make OpenBLAS choose other kernels than its own choice are taken away.
+Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster, or needs less.
 
 On a machine that is busy with other things the clock says little. ``--one-core`` gives both a single thread and counts
 the processor time that they use.
@@ -13,9 +12,10 @@ the processor time that they use.
 
 from __future__ import annotations
 
+from own_kernels import ONE_CORE  # isort: skip
+
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -24,22 +24,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ONE_CORE = "--one-core" in sys.argv
-if ONE_CORE:
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # OpenBLAS looks at them when it is loaded
-    os.environ.pop(variable, None)
+import mlx.core as mx
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-import mlx.core as mx  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-import miniframe as mf  # noqa: E402
-from miniframe.bench import turns  # noqa: E402
-from miniframe.bench.sides import sides  # noqa: E402
-from miniframe.training.cores import choose  # noqa: E402
+import miniframe as mf
+from miniframe.bench import turns
+from miniframe.bench.sides import sides
+from miniframe.training.cores import choose
 
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 96, 64, 96, 4, 4, 32
 STEPS = 3  # in a turn

@@ -7,22 +7,22 @@ python benchmarks/steps.py --json benchmarks/results/steps.json
 A row is hidden width : batch : hidden layers. The network has 32 inputs, ReLU between its layers and 10 outputs; the
 loss is the mean squared error, the update SGD with momentum. The systems take turns, each for a fraction of a second,
 forwards and backwards, so that a slow moment of the machine hits all; a ratio is that of neighbouring turns, and the
-table has the medians. OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which slow one side down only, are unset for all.
+table has the medians.
 """
+
+import own_kernels  # noqa: F401  isort: skip
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import time
 
-SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+from miniframe.bench.turns import REST
+
 ROWS = ("8:10:3", "25:100:3", "64:100:3", "32:32:16", "64:1000:3", "64:10000:2", "1024:32:2", "1024:256:2",
         "1024:1024:2", "2048:256:2")  # fmt: skip
 INPUTS, OUTPUTS, LR, MOMENTUM = 32, 10, 0.01, 0.9
 TURN = 0.25  # seconds, about
-REST = 0.3  # seconds before a turn: threads of the system before it go on spinning for a while
 
 
 def sizes(row: str) -> tuple[list[int], int]:
@@ -173,9 +173,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    if any(name in os.environ for name in SETTINGS):  # they are read when the libraries are loaded
-        environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
-        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
     from miniframe.backend import info
     from miniframe.bench.sides import sides
 

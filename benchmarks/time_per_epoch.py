@@ -5,6 +5,8 @@
 Writes results/time_per_epoch.json, which figures/core.py draws. The systems are in miniframe/bench/systems.py.
 """
 
+import own_kernels  # noqa: F401  isort: skip
+
 from pathlib import Path
 
 from miniframe.bench import run

@@ -12,30 +12,24 @@ which MLX does for matrix products only.
 
 from __future__ import annotations
 
+from own_kernels import ONE_CORE  # isort: skip
+
 import argparse
 import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they slow our BLAS down and leave the other alone
-    os.environ.pop(variable, None)
-ONE_CORE = "--one-core" in sys.argv
-if ONE_CORE:  # OpenBLAS looks at this when it is loaded
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import mlx.core as mx
+import numpy as np
+import torch
 
-import mlx.core as mx  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-
-import miniframe as mf  # noqa: E402
-from miniframe.bench import turns  # noqa: E402
-from miniframe.bench.sides import side  # noqa: E402
-from miniframe.models.vgg import VGG16 as STAGES  # noqa: E402
-from miniframe.training.cores import choose  # noqa: E402
+import miniframe as mf
+from miniframe.bench import turns
+from miniframe.bench.sides import side
+from miniframe.models.vgg import VGG16 as STAGES
+from miniframe.training.cores import choose
 
 STEPS = 10
 

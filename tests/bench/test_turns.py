@@ -14,6 +14,6 @@ def test_all_have_their_turns_in_alternating_order_and_the_median_counts():
         now[0] += next(costs[name])
 
     runs = {name: lambda name=name: run(name) for name in costs}
-    found = take_turns(runs, rounds=3, steps=2, clock=lambda: now[0])
+    found = take_turns(runs, rounds=3, steps=2, rest=0, clock=lambda: now[0])
     assert done[::2] == ["two", "one", "one", "two", "two", "one", "one", "two"]
     assert found == pytest.approx({"one": 1000.0, "two": 2000.0, "ratio": 0.5})
