@@ -19,6 +19,7 @@ from typing import Any
 
 import mlx.core as mx
 
+LONG_ROW = 64  # numbers, from which on a row is folded before it is summed
 FEW = 2**12  # numbers, below which starting a kernel costs more than it saves
 LOG2_E = 1 / math.log(2)
 LOG_2 = 0.693359375, -2.12194440e-4  # log 2 in two parts, so that the difference to x loses no digits
@@ -141,8 +142,8 @@ def softmax(x: mx.array, axis: int = -1) -> mx.array:
     """
     if not pays(x):
         return mx.softmax(x, axis=axis)
-    powers = _FUSED[_softmax](x, mx.stop_gradient(x.max(axis=axis, keepdims=True)))
-    return powers / powers.sum(axis=axis, keepdims=True)
+    powers = _FUSED[_softmax](x, _largest(x, axis))
+    return powers / _along(mx.sum, powers, axis)
 
 
 def logsumexp(x: mx.array, axis: int = -1) -> mx.array:
@@ -153,8 +154,23 @@ def logsumexp(x: mx.array, axis: int = -1) -> mx.array:
     """
     if not pays(x):
         return mx.logsumexp(x, axis=axis, keepdims=True)
-    top = mx.stop_gradient(x.max(axis=axis, keepdims=True))
-    return top + mx.log(_FUSED[_softmax](x, top).sum(axis=axis, keepdims=True))
+    top = _largest(x, axis)
+    return top + mx.log(_along(mx.sum, _FUSED[_softmax](x, top), axis))
+
+
+def _largest(x: mx.array, axis: int) -> mx.array:
+    """The maximum along an axis, which stays; a constant, as the result does not depend on what is subtracted."""
+    return mx.stop_gradient(_along(mx.max, x, axis))
+
+
+def _along(reduce: Callable[..., mx.array], x: mx.array, axis: int) -> mx.array:
+    """A sum or a maximum along an axis, which stays: of long rows first over their eighths, number by number.
+
+    MLX reduces rows that lie side by side several numbers at once, but what stands in one row one by one.
+    """
+    if axis in (-1, x.ndim - 1) and x.shape[-1] >= LONG_ROW and x.shape[-1] % 8 == 0:
+        x = reduce(mx.unflatten(x, -1, (8, -1)), axis=-2)
+    return reduce(x, axis=axis, keepdims=True)
 
 
 def softplus(x: mx.array) -> mx.array:

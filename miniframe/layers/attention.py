@@ -22,6 +22,7 @@ class ScaledDotProductAttention(Module):
         dV = Pᵀ dY,   dP = dY Vᵀ,   dS = P (dP - Σ dP P),   dQ = dS K / √D,   dK = dSᵀ Q / √D
 
     Vaswani et al. 2017. Without the division, S would have the variance D, and the softmax would have next to no slope.
+    The sum Σ dP P over the keys is Σ dY Y over the features, as Y = P V, and these are fewer (Dao et al. 2022).
 
     A mask says who may attend to whom: True where a query may see a key, as in PyTorch's function of the same name.
     What is masked gets the weight 0 and no gradient. A query that may see nothing gets zeros. ``causal`` hides what
@@ -94,7 +95,7 @@ class ScaledDotProductAttention(Module):
         if allowed is None:
             weights = softmax(scores)
         else:
-            weights = softmax(mx.where(allowed, scores, mx.finfo(scores.dtype).min))
+            weights = softmax(scores + mx.where(allowed, 0, mx.finfo(scores.dtype).min).astype(scores.dtype))
             if mask is not None or scores.shape[-2] > scores.shape[-1]:
                 weights = mx.where(allowed, weights, 0)  # a query that sees nothing has had equal ones
         kept = None
@@ -102,11 +103,12 @@ class ScaledDotProductAttention(Module):
             drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())
             kept = drawn.astype(weights.dtype) / (1 - self.dropout)
         extras = [None] * ((mask is not None) + (bias is not None))  # which get no gradient, or, a bias, its own
-        self.saved = query, key, value, weights, kept, scale, group, extras, None if bias is None else bias.shape
-        return (weights if kept is None else weights * kept) @ value
+        output = (weights if kept is None else weights * kept) @ value
+        self.saved = query, key, value, weights, kept, output, scale, group, extras, getattr(bias, "shape", None)
+        return output
 
     def backward(self, grad_output: mx.array) -> tuple[mx.array | None, ...]:
-        query, key, value, weights, kept, scale, group, extras, bias_shape = self.saved
+        query, key, value, weights, kept, output, scale, group, extras, bias_shape = self.saved
 
         # to the values, and to the weights: dV = Pᵀ dY and dP = dY Vᵀ
         grad_value = (weights if kept is None else weights * kept).swapaxes(-1, -2) @ grad_output
@@ -114,8 +116,8 @@ class ScaledDotProductAttention(Module):
         if kept is not None:
             grad_weights = grad_weights * kept
 
-        # through the softmax: dS = P (dP - Σ dP P), which is 0 wherever a mask has made P zero
-        grad_scores = weights * (grad_weights - (grad_weights * weights).sum(axis=-1, keepdims=True))
+        # through the softmax: dS = P (dP - Σ dP P), which is 0 wherever a mask has made P zero; Σ dP P = Σ dY Y
+        grad_scores = weights * (grad_weights - (grad_output * output).sum(axis=-1, keepdims=True))
 
         # to the bias: dB = dS, added up where one number served several scores
         if bias_shape is not None:
