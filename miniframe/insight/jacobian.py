@@ -16,7 +16,7 @@ from ..core.arrays import as_array, as_tuple, is_floating
 from ..core.cells import values_of
 from ..core.module import Module
 from ..core.untouched import untouched
-from ..layers.convolution_kernels import transformable
+from ..layers.transformable import transformable
 from ..losses import get as get_loss
 from ..losses.base import Loss
 

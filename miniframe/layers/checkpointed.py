@@ -13,7 +13,7 @@ from ..core.cells import EMPTY, put_values, values_of
 from ..core.module import Module
 from ..core.node import Node
 from ..core.tape import no_grad, this_thread
-from .convolution_kernels import transforming
+from .transformable import transforming
 
 
 class Checkpointed(Module):

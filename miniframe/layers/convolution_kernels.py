@@ -15,53 +15,28 @@ without rows, which need as many times the memory of the image as a window has p
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import mlx.core as mx
 
 from ..backend.machine import on_cpu
 from ..core.sums import MANY as LONG
 from ..core.sums import products, total
+from . import shifted_products
 from .pieces import pieces, put_together
+from .transformable import transforming
 from .windows import Pair, Window
 
-# From this many channels and windows on, products of shifted views beat moving one product's results.
-WIDE, MANY = 32, 500
+WIDE, MANY = 32, 500  # channels and windows from which on products of shifted views beat moving one product's results
 NARROW = 16  # channels below which a bias is added to whole rows of pixels
 MOVE = 64  # floating-point operations of a product in the time that moving one number takes
 PIXELS = Window((1, 1))  # the one that sees each pixel by itself
 GAIN = 0.85  # the share of the cost that may remain for neighbours to be worth it
 
 
-class _Transformable(threading.local):
-    """Whether this thread runs under ``mx.vmap`` or exports, neither of which MLX's strided views support."""
-
-    on = False
-
-
-_transformable = _Transformable()
-
-
-@contextmanager
-def transformable() -> Iterator[None]:
-    """``with transformable():`` keeps to operations that ``mx.vmap`` and ``mx.export_function`` can handle."""
-    before, _transformable.on = _transformable.on, True
-    try:
-        yield
-    finally:
-        _transformable.on = before
-
-
-def transforming() -> bool:
-    """Whether this thread is inside of ``transformable``."""
-    return _transformable.on
-
-
 def windows_as_rows(x: mx.array, window: Window) -> mx.array:
     """(N, H, W, C) -> (N, OH, OW, KH KW C): the pixels under each window, copied side by side."""
-    if _transformable.on:
+    if transforming():
         return mx.concatenate(window.shifted(x), axis=-1)
     oh, ow = window.output_size(*x.shape[1:3])
     # MLX's strided views need pixels without gaps: what padding makes, and otherwise a copy of an x that has some
@@ -75,8 +50,12 @@ def convolve(x: mx.array, weight: mx.array, window: Window, groups: int = 1) -> 
     """Y = X Wᵀ. (N, H, W, C), (O, KH, KW, C / groups) -> (N, OH, OW, O)."""
     if x.dtype == mx.float64 or _slow_in_mlx(window, groups):  # MLX rounds float64 to single precision
         return _by_rows(x, weight, window, groups)
-    if _divisible(window) and len(parts := pieces(x.shape, window)) > 1:
-        return put_together([convolve(part.of(x), weight, part.window) for part in parts], parts)
+    shifting = x.dtype == mx.float32 and shifted_products.pay(x.shape, window)
+    if _divisible(window) and len(parts := pieces(x.shape, window, 1 if shifting else None)) > 1:
+        form = shifted_products.convolved if shifting else convolve
+        return put_together([form(part.of(x), weight, part.window) for part in parts], parts)
+    if shifting:
+        return shifted_products.convolved(x, weight, window)
     if x.dtype != mx.float32 and on_cpu():  # of other types, MLX convolves number by number
         return _by_rows(x, weight, window, groups)
     oh, ow = window.output_size(*x.shape[1:3])
@@ -108,7 +87,7 @@ def _divisible(window: Window) -> bool:
 
     Not where a window may see nothing but padding.
     """
-    return on_cpu() and not _transformable.on and max(window.padding[0]) < window.span[0]
+    return on_cpu() and not transforming() and max(window.padding[0]) < window.span[0]
 
 
 def _slow_in_mlx(window: Window, groups: int) -> bool:
@@ -137,9 +116,13 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
     """dW = dYᵀ X. (N, H, W, C), (N, OH, OW, O) -> (O, KH, KW, C / groups)."""
     if _as_convolutions():
         return _weight_gradient_by_convolving(x, grad, window, groups)
-    if _divisible(window) and len(parts := pieces(x.shape, window)) > 1:
-        shares = [weight_gradient(part.of(x), part.of_output(grad), part.window, groups) for part in parts]
+    shifting = groups == 1 and shifted_products.pay(x.shape, window)
+    if _divisible(window) and len(parts := pieces(x.shape, window, 2 if shifting else None)) > 1:
+        form = shifted_products.weight_gradient if shifting else partial(weight_gradient, groups=groups)
+        shares = [form(part.of(x), part.of_output(grad), part.window) for part in parts]
         return sum(shares[1:], shares[0])
+    if shifting:
+        return shifted_products.weight_gradient(x, grad, window)
     shape = (grad.shape[-1], *window.kernel, x.shape[-1] // groups)
     count = neighbours(grad.shape[2], shape, window, groups)
     rows = group_first(windows_as_rows(x, window.joined(count)), window.joined(count), groups)
@@ -155,10 +138,11 @@ def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair,
     (n, oh, ow, o), c = grad.shape, weight.shape[-1]
     if window.stride == (1, 1) and groups == 1 and c >= WIDE and n * oh * ow >= MANY:
         if not _divisible(window) or len(parts := pieces((n, *size, c), PIXELS)) == 1:
-            return _gathered(grad, weight, window, size)
+            return shifted_products.input_gradient(grad, weight, window, size)
         seen = [(part, *window.behind(part.output_rows, oh)) for part in parts]
         images = [
-            _gathered(grad[part.samples, rows], weight, behind, (part.height, size[1])) for part, rows, behind in seen
+            shifted_products.input_gradient(grad[part.samples, rows], weight, behind, (part.height, size[1]))
+            for part, rows, behind in seen
         ]
         return put_together(images, parts)
     count = neighbours(ow, weight.shape, window, groups)
@@ -172,26 +156,6 @@ def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair,
     return window.add_shifted(shares, *size)
 
 
-def _gathered(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> mx.array:
-    """dX at stride 1, for many channels: each pixel gathers its shares, so that nothing has to be moved.
-
-    With dY filled up with zeros to the padded image's size and all pixels in one long list, the window's position
-    (i, j) sees the list shifted by i · width + j. A shifted list is a view, and products of views can be summed.
-    """
-    (n, oh, ow, o), c = grad.shape, weight.shape[-1]
-    rows, columns = window.padded_size(*size)
-    shifts = [i * columns + j for i, j in window.positions()]
-    pixels = mx.pad(grad, [(0, 0), (0, rows - oh), (0, columns - ow), (0, 0)]).reshape(-1, o)
-    count = pixels.shape[0]
-    pixels = mx.pad(pixels, [(shifts[-1], 0), (0, 0)])
-    image = mx.zeros((count, c), dtype=grad.dtype)
-    for shift, filters in zip(shifts, weight.reshape(o, -1, c).swapaxes(0, 1)):
-        start = shifts[-1] - shift
-        image = mx.addmm(image, pixels[start : start + count], filters)
-    (top, _), (left, _) = window.padding
-    return image.reshape(n, rows, columns, c)[:, top : top + size[0], left : left + size[1]]
-
-
 def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: int) -> int:
     """How many of the neighbouring windows in a row to join: a divisor of their number, 1 for none.
 
@@ -199,7 +163,7 @@ def neighbours(windows: int, weight: tuple[int, ...], window: Window, groups: in
     B O filters instead of O.
     """
     o, _, kw, _ = weight
-    if groups > 1 or window.dilation != (1, 1) or _transformable.on or not on_cpu():
+    if groups > 1 or window.dilation != (1, 1) or transforming() or not on_cpu():
         return 1
 
     def cost(count: int) -> float:
@@ -228,7 +192,7 @@ def _parted(grad: mx.array, shape: tuple[int, ...], window: Window, count: int) 
 
 def _as_convolutions() -> bool:
     """Whether derivatives are computed as convolutions: on a GPU, unless mx.vmap has to carry them."""
-    return not on_cpu() and not _transformable.on
+    return not on_cpu() and not transforming()
 
 
 def _weight_gradient_by_convolving(x: mx.array, grad: mx.array, window: Window, groups: int) -> mx.array:

@@ -6,6 +6,7 @@ all that a model keeps for its backward; those of a piece stay in the cache.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -42,15 +43,18 @@ class Piece:
         return y[self.samples, self.output_rows]
 
 
-def pieces(shape: Sequence[int], window: Window) -> list[Piece]:
+def pieces(shape: Sequence[int], window: Window, copies: int | None = None) -> list[Piece]:
     """A batch (N, H, W, C) in pieces of some ``PIECE`` numbers as rows; small ones in a single piece.
+
+    Args:
+        copies: how often each pixel is written; in rows, once for each position of the window.
 
     >>> [(part.samples, part.rows) for part in pieces((2, 128, 128, 16), Window((3, 3), padding=((1, 1), (1, 1))))][:2]
     [(slice(0, 1, None), slice(0, 57, None)), (slice(0, 1, None), slice(55, 113, None))]
     """
     n, height, width, channels = shape
     oh, ow = window.output_size(height, width)
-    line = ow * window.kernel[0] * window.kernel[1] * channels  # of one row of windows
+    line = ow * channels * (math.prod(window.kernel) if copies is None else copies)  # of one row of windows
     if n * oh * line <= 2 * PIECE:
         return [Piece(slice(0, n), slice(0, height), slice(0, oh), window)]
     samples, lines = max(1, PIECE // (oh * line)), min(oh, max(1, PIECE // line))

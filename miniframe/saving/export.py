@@ -21,7 +21,7 @@ from ..core.module import Module
 from ..core.tape import no_grad
 from ..core.teach import teach
 from ..core.untouched import untouched
-from ..layers.convolution_kernels import transformable
+from ..layers.transformable import transformable
 from .files import Where, atomic_write
 from .shapeless import free_of_fixed_shapes
 

@@ -10,6 +10,7 @@ from harness import close, normal
 import miniframe as mf
 from miniframe.layers import convolution_kernels as kernels
 from miniframe.layers import pieces
+from miniframe.layers.transformable import transformable
 from miniframe.layers.windows import Window
 
 
@@ -17,7 +18,7 @@ def test_both_ways_of_laying_out_windows_agree():
     window = Window((3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2))
     x = mx.array(normal(2, 7, 8, 3).astype(np.float32))
     strided = kernels.windows_as_rows(x, window)
-    with kernels.transformable():
+    with transformable():
         assert mx.array_equal(strided, kernels.windows_as_rows(x, window))
 
 
@@ -27,7 +28,7 @@ def test_transformable_holds_for_its_own_thread():
         return kernels.neighbours(12, (2, 3, 3, 1), Window((3, 3)), 1)
 
     assert joined() > 1
-    with kernels.transformable(), ThreadPoolExecutor(1) as pool:
+    with transformable(), ThreadPoolExecutor(1) as pool:
         assert joined() == 1 and pool.submit(joined).result() > 1
 
 
@@ -42,7 +43,7 @@ def test_neighbouring_windows_taken_as_one_give_the_same(stride, padding):
     grad = mx.array(normal(*y.shape).astype(np.float32))
     dx = layer.backward(grad)
     dw, layer.weight.grad = layer.weight.grad, None
-    with kernels.transformable():
+    with transformable():
         assert kernels.neighbours(y.shape[2], layer.weight.shape, layer.window, 1) == 1
         close(layer(x), y)
         close(layer.backward(grad), dx)
@@ -70,7 +71,7 @@ def test_backward_can_be_vectorized():
         layer(x)
         return layer.backward(grad), layer.weight.grad
 
-    with kernels.transformable():
+    with transformable():
         together = mx.vmap(gradients)(grads)
     for k in range(4):
         for all_of_them, alone in zip(together, gradients(grads[k])):
