@@ -61,7 +61,7 @@ def test_bench_prints_both_sides_and_stores_them(tmp_path, monkeypatch, capsys):
 def test_every_benchmark_that_measures_says_where(name):
     text = (BENCHMARKS / name).read_text()
     says = "side(" in text or "sides(" in text or "from miniframe.bench import run" in text
-    assert says or name in ("own_kernels.py", "readme_table.py"), name
+    assert says or name in ("own_kernels.py", "readme_table.py", "speed_page.py"), name
 
 
 def test_the_memory_of_a_training_is_measured_and_its_device_named(monkeypatch, capsys):

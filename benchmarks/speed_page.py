@@ -1,0 +1,76 @@
+"""Put the tables of measured times and memory (results/*.json) into docs/speed.md, each between its two marks."""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def stored(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def steps() -> str:
+    """Rivals' times over ours."""
+    lines = ["| width : batch : hidden layers | ours, µs | PyTorch / ours | JAX / ours |", "|---|---|---|---|"]
+    for row, found in stored("steps")["rows"].items():
+        seconds = sorted(found["seconds"]["miniframe"])
+        own = 1e6 * seconds[len(seconds) // 2]
+        lines.append(f"| {row} | {own:,.0f} | {found['ratio']['PyTorch']:.2f} | {found['ratio']['JAX']:.2f} |")
+    return "\n".join(lines)
+
+
+def profiles() -> str:
+    """The parts of a step, of ours and of JAX's."""
+    lines = [
+        "| µs, ours (JAX's) | whole step | of one unit, one sample | products alone | update alone | operations |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row, systems in stored("profiles")["microseconds"].items():
+        own, other = systems["miniframe"], systems["JAX"]
+        parts = [f"{own[part]:,.0f} ({other[part]:,.0f})" for part in ("step", "empty", "products", "update")]
+        lines.append(f"| {row} | " + " | ".join(parts) + f" | {own['operations']} |")
+    return "\n".join(lines)
+
+
+def beside_pytorch() -> str:
+    """Milliseconds of images and sequences."""
+    lines = ["| milliseconds | ours | PyTorch | ours / PyTorch |", "|---|---|---|---|"]
+    sequences = {
+        name.removesuffix(", ms"): row for name, row in stored("sequences")["results"].items() if "torch" in row
+    }
+    for name, row in {**stored("vision")["milliseconds"], **sequences}.items():
+        if "MiB" not in name:
+            lines.append(f"| {name} | {row['miniframe']:.1f} | {row['torch']:.1f} | {row['ratio']:.2f} |")
+    return "\n".join(lines)
+
+
+def memory() -> str:
+    """The growth of a process in two epochs."""
+    lines = ["| growth of the process, MB | ours | checkpointed | PyTorch | ours / PyTorch |", "|---|---|---|---|---|"]
+    for network, systems in stored("memory")["bytes of growth"].items():
+        middle = {name: sorted(values)[len(values) // 2] / 1e6 for name, values in systems.items()}
+        own, kept, other = (middle[name] for name in ("miniframe", "miniframe, checkpointed", "PyTorch"))
+        lines.append(f"| {network} | {own:,.0f} | {kept:,.0f} | {other:,.0f} | {own / other:.2f} |")
+    row = stored("sequences")["results"]["memory of a gpt step, MiB"]
+    lines.append(f"| a step of the GPT | {row['miniframe']:.0f} | | {row['torch']:.0f} | {row['ratio']:.2f} |")
+    return "\n".join(lines)
+
+
+TABLES = {"steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch, "memory": memory}
+
+
+def filled(text: str) -> str:
+    """The page with all tables as they were measured."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, rest = text.split(begin)
+        text = before + begin + table() + "\n" + end + rest.split(end)[1]
+    return text
+
+
+if __name__ == "__main__":
+    page = ROOT / "docs" / "speed.md"
+    page.write_text(filled(page.read_text()))
+    print("wrote docs/speed.md")
