@@ -22,7 +22,7 @@ class ScaledDotProductAttention(Module):
         dV = Pᵀ dY,   dP = dY Vᵀ,   dS = P (dP - Σ dP P),   dQ = dS K / √D,   dK = dSᵀ Q / √D
 
     Vaswani et al. 2017. Without the division, S would have the variance D, and the softmax would have next to no slope.
-    The sum Σ dP P over the keys is Σ dY Y over the features, as Y = P V, and these are fewer (Dao et al. 2022).
+    The sum Σ dP P over the keys is Σ dY Y over the features, as Y = P V; the shorter one is taken (Dao et al. 2022).
 
     A mask says who may attend to whom: True where a query may see a key, as in PyTorch's function of the same name.
     What is masked gets the weight 0 and no gradient. A query that may see nothing gets zeros. ``causal`` hides what
@@ -117,7 +117,9 @@ class ScaledDotProductAttention(Module):
             grad_weights = grad_weights * kept
 
         # through the softmax: dS = P (dP - Σ dP P), which is 0 wherever a mask has made P zero; Σ dP P = Σ dY Y
-        grad_scores = weights * (grad_weights - (grad_output * output).sum(axis=-1, keepdims=True))
+        longer = weights.shape[-1] > output.shape[-1]  # there are more keys than features
+        terms = grad_output * output if longer else grad_weights * weights
+        grad_scores = weights * (grad_weights - terms.sum(axis=-1, keepdims=True))
 
         # to the bias: dB = dS, added up where one number served several scores
         if bias_shape is not None:

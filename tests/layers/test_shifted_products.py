@@ -13,6 +13,7 @@ from miniframe.layers.transformable import transformable
 from miniframe.layers.windows import Window
 
 SAME = ((1, 1), (1, 1))
+ON_CPU = mx.default_device() == mx.Device(mx.cpu)
 CASES = {
     "one image": ((1, 45, 46, 32), Window((3, 3), padding=SAME)),
     "a batch": ((3, 40, 33, 32), Window((3, 3), padding=SAME)),
@@ -39,7 +40,7 @@ def test_all_three_products_agree_with_pytorch(name):
     ty = torch.nn.functional.conv2d(padded, tw, dilation=window.dilation)
     ty.backward(torch.tensor(np.array(grad.transpose(0, 3, 1, 2))))
     if window.dilation == (1, 1):
-        assert shifted_products.pay(shape, window)
+        assert shifted_products.pay(shape, window) == ON_CPU
         close(kernels.convolve(x, weight, window), ty.detach().permute(0, 2, 3, 1))
         close(kernels.weight_gradient(x, grad, window), tw.grad.permute(0, 2, 3, 1))
     close(shifted_products.convolved(x, weight, window), ty.detach().permute(0, 2, 3, 1))
@@ -49,8 +50,7 @@ def test_all_three_products_agree_with_pytorch(name):
 
 def test_they_serve_on_a_cpu_for_many_channels_and_windows_at_stride_one():
     window = Window((3, 3), padding=SAME)
-    on_cpu = mx.default_device() == mx.Device(mx.cpu)
-    assert shifted_products.pay((1, 45, 45, 32), window) == on_cpu
+    assert shifted_products.pay((1, 45, 45, 32), window) == ON_CPU
     assert not shifted_products.pay((1, 45, 45, 31), window), "too few channels"
     assert not shifted_products.pay((1, 44, 45, 32), window), "too few windows"
     assert not shifted_products.pay((8, 90, 90, 32), Window((3, 3), (2, 2), SAME)), "a stride"
