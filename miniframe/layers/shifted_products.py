@@ -9,6 +9,7 @@ the next, and are cut off. With many channels the products are large, and faster
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import mlx.core as mx
 
@@ -33,49 +34,48 @@ def pay(shape: tuple[int, ...], window: Window) -> bool:
 
 
 def convolved(x: mx.array, weight: mx.array, window: Window) -> mx.array:
-    """Y = Σ X shifted by (i, j) times the filters' position (i, j): nothing is moved, for many channels.
-
-    With the padded image's pixels in one long list, the window's position (i, j) sees it from i · width + j on.
-    """
+    """Y = Σ X shifted by (i, j) times the filters' position (i, j)."""
     (oh, ow), (n, rows, columns, c) = window.output_size(*x.shape[1:3]), (x := window.pad(x)).shape
-    first, *others = zip(_shifted_lists(x, window), weight.reshape(weight.shape[0], -1, c).transpose(1, 2, 0))
-    y = first[0] @ first[1]
-    for seen, filters in others:
-        y = mx.addmm(y, seen, filters)
+    y = _summed(
+        _shifted_lists(x.reshape(-1, c), columns, window), weight.reshape(len(weight), -1, c).transpose(1, 2, 0)
+    )
     return mx.pad(y, [(0, n * rows * columns - len(y)), (0, 0)]).reshape(n, rows, columns, -1)[:, :oh, :ow]
 
 
 def weight_gradient(x: mx.array, grad: mx.array, window: Window) -> mx.array:
-    """dW at (i, j) = (X shifted by (i, j))ᵀ dY, with zeros in dY where a list goes on behind a row's last window."""
-    (oh, ow), (_, rows, columns, c) = window.output_size(*x.shape[1:3]), (x := window.pad(x)).shape
-    lists = _shifted_lists(x, window)
-    grads = mx.pad(grad, [(0, 0), (0, rows - oh), (0, columns - ow), (0, 0)]).reshape(-1, grad.shape[-1])
+    """dW at (i, j) = (X shifted by (i, j))ᵀ dY."""
+    _, rows, columns, c = (x := window.pad(x)).shape
+    grads = _as_list(grad, rows, columns)
+    lists = _shifted_lists(x.reshape(-1, c), columns, window)
     found = mx.stack([products(seen, grads[: len(seen)]) for seen in lists])
     return found.transpose(2, 0, 1).reshape(-1, *window.kernel, c)
 
 
-def _shifted_lists(x: mx.array, window: Window) -> list[mx.array]:
-    """All pixels (pixels, C) as each position of the window sees them: views, as long as the last one reaches."""
-    shifts = [i * x.shape[2] + j for i, j in window.positions()]
-    pixels = x.reshape(-1, x.shape[-1])
+def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> mx.array:
+    """dX = Σ dY shifted back by (i, j) times the filters' position (i, j): each pixel gathers its shares."""
+    (n, _, _, o), c, (rows, columns) = grad.shape, weight.shape[-1], window.padded_size(*size)
+    grads, (i, j) = _as_list(grad, rows, columns), max(window.positions())
+    lists = _shifted_lists(mx.pad(grads, [(i * columns + j, 0), (0, 0)]), columns, window)
+    image = _summed(lists[::-1], weight.reshape(o, -1, c).swapaxes(0, 1))
+    (top, _), (left, _) = window.padding
+    return image.reshape(n, rows, columns, c)[:, top : top + size[0], left : left + size[1]]
+
+
+def _as_list(grad: mx.array, rows: int, columns: int) -> mx.array:
+    """dY in the place of each window's first pixel, with zeros where no window begins: (pixels, O)."""
+    _, oh, ow, o = grad.shape
+    return mx.pad(grad, [(0, 0), (0, rows - oh), (0, columns - ow), (0, 0)]).reshape(-1, o)
+
+
+def _shifted_lists(pixels: mx.array, columns: int, window: Window) -> list[mx.array]:
+    """A list of pixels as each position of the window sees it: views, as long as that of the last one."""
+    shifts = [i * columns + j for i, j in window.positions()]
     return [pixels[shift : len(pixels) - shifts[-1] + shift] for shift in shifts]
 
 
-def input_gradient(grad: mx.array, weight: mx.array, window: Window, size: Pair) -> mx.array:
-    """dX at stride 1, for many channels: each pixel gathers its shares, so that nothing has to be moved.
-
-    With dY filled up with zeros to the padded image's size and all pixels in one long list, the window's position
-    (i, j) sees the list shifted by i · width + j. A shifted list is a view, and products of views can be summed.
-    """
-    (n, oh, ow, o), c = grad.shape, weight.shape[-1]
-    rows, columns = window.padded_size(*size)
-    shifts = [i * columns + j for i, j in window.positions()]
-    pixels = mx.pad(grad, [(0, 0), (0, rows - oh), (0, columns - ow), (0, 0)]).reshape(-1, o)
-    count = pixels.shape[0]
-    pixels = mx.pad(pixels, [(shifts[-1], 0), (0, 0)])
-    image = mx.zeros((count, c), dtype=grad.dtype)
-    for shift, filters in zip(shifts, weight.reshape(o, -1, c).swapaxes(0, 1)):
-        start = shifts[-1] - shift
-        image = mx.addmm(image, pixels[start : start + count], filters)
-    (top, _), (left, _) = window.padding
-    return image.reshape(n, rows, columns, c)[:, top : top + size[0], left : left + size[1]]
+def _summed(lists: Sequence[mx.array], filters: mx.array) -> mx.array:
+    """The sum of the products of each list with its filters."""
+    found = lists[0] @ filters[0]
+    for seen, these in zip(lists[1:], filters[1:]):
+        found = mx.addmm(found, seen, these)
+    return found
