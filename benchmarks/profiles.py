@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import own_kernels  # noqa: F401  isort: skip
 
-import argparse
 import json
 import re
 import statistics
@@ -28,7 +27,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from steps import LR, MOMENTUM, ROWS, SYSTEMS, TURN, batch_of, network, sizes
+from steps import LR, MOMENTUM, SYSTEMS, TURN, asked, network, sizes, step_of
 
 from miniframe.bench.turns import REST
 
@@ -157,14 +156,9 @@ def started(row: str) -> tuple[int, float]:
     """How many operations MLX starts for a step of ours, and the seconds that the thread which does it computes."""
     import mlx.core as mx
 
-    import miniframe as mf
     from miniframe.core.cells import values_of
-    from miniframe.training.chosen_step import chosen_step
 
-    model = network(row)
-    x, y = map(mx.array, batch_of(row))
-    optimizer = mf.SGD(model, lr=LR, momentum=MOMENTUM)
-    step = chosen_step(model, mf.MSELoss(), optimizer, True, False, x=x)
+    step, x, y = step_of(row)
     with step.threads():
         step(x, y)
         assert step._compiled is not None
@@ -218,11 +212,7 @@ def count_of(run: Run) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", nargs="+", default=list(ROWS))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args()
+    options = asked(__doc__, 7)
     from miniframe.backend import info
     from miniframe.bench.sides import sides
 

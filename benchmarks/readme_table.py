@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BEGIN, END = "<!-- times: begin -->\n", "<!-- times: end -->"
 SHOWN = ["miniframe fit", "PyTorch", "PyTorch, torch.compile", "Keras fit (JAX)", "mlx.nn, compiled", "JAX jit"]
 
 
@@ -28,10 +27,15 @@ def table(results: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def placed(text: str, name: str, table: str) -> str:
+    """A page with this table between the two marks of that name."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    before, rest = text.split(begin)
+    return before + begin + table + end + rest.split(end)[1]
+
+
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    text = readme.read_text()
     results = json.loads((ROOT / "benchmarks" / "results" / "time_per_epoch.json").read_text())
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    readme.write_text(before + table(results) + after)
+    readme.write_text(placed(readme.read_text(), "times", table(results)))
     print("wrote README.md")

@@ -1,7 +1,10 @@
 """Put the tables of measured times and memory (results/*.json) into docs/speed.md, each between its two marks."""
 
 import json
+import statistics
 from pathlib import Path
+
+from readme_table import placed
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -15,8 +18,7 @@ def steps() -> str:
     """Rivals' times over ours."""
     lines = ["| width : batch : hidden layers | ours, µs | PyTorch / ours | JAX / ours |", "|---|---|---|---|"]
     for row, found in stored("steps")["rows"].items():
-        seconds = sorted(found["seconds"]["miniframe"])
-        own = 1e6 * seconds[len(seconds) // 2]
+        own = 1e6 * statistics.median(found["seconds"]["miniframe"])
         lines.append(f"| {row} | {own:,.0f} | {found['ratio']['PyTorch']:.2f} | {found['ratio']['JAX']:.2f} |")
     return "\n".join(lines)
 
@@ -50,7 +52,7 @@ def memory() -> str:
     """The growth of a process in two epochs."""
     lines = ["| growth of the process, MB | ours | checkpointed | PyTorch | ours / PyTorch |", "|---|---|---|---|---|"]
     for network, systems in stored("memory")["bytes of growth"].items():
-        middle = {name: sorted(values)[len(values) // 2] / 1e6 for name, values in systems.items()}
+        middle = {name: statistics.median(values) / 1e6 for name, values in systems.items()}
         own, kept, other = (middle[name] for name in ("miniframe", "miniframe, checkpointed", "PyTorch"))
         lines.append(f"| {network} | {own:,.0f} | {kept:,.0f} | {other:,.0f} | {own / other:.2f} |")
     row = stored("sequences")["results"]["memory of a gpt step, MiB"]
@@ -64,9 +66,7 @@ TABLES = {"steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch
 def filled(text: str) -> str:
     """The page with all tables as they were measured."""
     for name, table in TABLES.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-        before, rest = text.split(begin)
-        text = before + begin + table() + "\n" + end + rest.split(end)[1]
+        text = placed(text, name, table() + "\n")
     return text
 
 

@@ -55,7 +55,8 @@ def network(row: str):
     return model
 
 
-def ours(row: str):
+def step_of(row: str):
+    """The row's training step as ``fit`` takes it, and its batch."""
     import mlx.core as mx
 
     import miniframe as mf
@@ -64,7 +65,13 @@ def ours(row: str):
     model = network(row)
     x, y = map(mx.array, batch_of(row))
     optimizer = mf.SGD(model, lr=LR, momentum=MOMENTUM)
-    step = chosen_step(model, mf.MSELoss(), optimizer, True, False, x=x)
+    return chosen_step(model, mf.MSELoss(), optimizer, True, False, x=x), x, y
+
+
+def ours(row: str):
+    import mlx.core as mx
+
+    step, x, y = step_of(row)
 
     def run(count: int) -> float:
         start = time.perf_counter()
@@ -167,12 +174,17 @@ def ratio(times: dict[str, list[float]], rival: str) -> float:
     return statistics.median(b / a for a, b in zip(times["miniframe"], times[rival]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def asked(words: str | None, rounds: int) -> argparse.Namespace:
+    """What was asked for on the command line: rows, rounds and a file for the numbers."""
+    parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", default=list(ROWS))
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = asked(__doc__, 9)
     from miniframe.backend import info
     from miniframe.bench.sides import sides
 

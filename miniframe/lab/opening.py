@@ -15,10 +15,10 @@ from ..core.module import Module
 from ..data.sources import as_both
 from ..losses.base import Loss
 from ..optimizers import Optimizer
+from ..saving.weights import cells_of
 from ..training.goal import goal
 from ..training.progress import in_notebook
 from ..training.trial import DataTrial
-from .project import cells_of
 from .recipe import Recipe
 from .server import Server
 from .session import Session
@@ -33,7 +33,7 @@ _labs: weakref.WeakKeyDictionary[Module, Life] = weakref.WeakKeyDictionary()
 def begin(session: Session) -> threading.Thread:
     """Run a session on a thread of its own, on the device of this one."""
     device = mx.default_device()
-    cells = [*cells_of(session.model), *session.optimizer.cells()]
+    cells = [*cells_of(session.model).values(), *session.optimizer.cells()]
     mx.eval([cell.value for cell in cells], session.data.x, session.data.y, session.data.validation or ())
 
     def life() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..core import random
-from ..core.cells import Buffer, put_values, values_of
+from ..core.cells import put_values, values_of
 from ..core.module import Module
 from ..core.sequential import Sequential
 from ..core.untouched import untouched
@@ -18,6 +18,7 @@ from ..losses import get as get_loss
 from ..losses.base import Loss
 from ..optimizers import Optimizer
 from ..optimizers import get as get_optimizer
+from ..saving.weights import cells_of
 from ..training.checkpoints import set_state_of, state_of
 from . import museum
 from .pictures import View, classes_of
@@ -27,11 +28,6 @@ from .worlds import World, world
 
 Made = tuple[Module, Loss, Optimizer]
 NAMED = 1000  # classes whose names a page is sent, at most
-
-
-def cells_of(model: Module) -> list[Buffer]:
-    """All that a model learns or keeps statistics in."""
-    return [*model.parameters(), *model.buffers()]
 
 
 class Project:
@@ -102,23 +98,22 @@ class Project:
                     "holds it a __deepcopy__, or keep it outside the model"
                 ) from error
             self.recipe = replace(self.recipe, lr=self.optimizer.lr, momentum=getattr(self.optimizer, "momentum", 0.0))
-            self.opened = values_of(cells_of(self.model)), state_of(self.optimizer), self.recipe
+            self.opened = values_of(cells_of(self.model).values()), state_of(self.optimizer), self.recipe
         values, state, first = self.opened
-        put_values(cells_of(self.model), values)
+        put_values(cells_of(self.model).values(), values)
         set_state_of(self.optimizer, state)
         if self.recipe.lr != first.lr:  # only then: the user's may be a schedule, or one for each group
             self.optimizer.lr = self.recipe.lr
 
     def hand_over(self) -> None:
-        """What has been learned so far, into the user's model and optimizer: computed, so any thread can use it."""
-        if self.own is None:
-            return
-        model, optimizer = self.users
-        values, state = values_of(cells_of(self.model)), state_of(self.optimizer)
+        """What has been learned so far, computed, so any thread can use it; a user's model and optimizer get it."""
+        values, state = values_of(cells_of(self.model).values()), state_of(self.optimizer)
         mx.eval(values, state["arrays"])
-        optimizer.fit_state()
-        put_values(cells_of(model), values)
-        set_state_of(optimizer, state)
+        if self.own is not None:
+            model, optimizer = self.users
+            optimizer.fit_state()
+            put_values(cells_of(model).values(), values)
+            set_state_of(optimizer, state)
 
     def new_view(self) -> None:
         """The pictures of the model as it is now put together."""
