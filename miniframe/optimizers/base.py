@@ -71,6 +71,7 @@ class Optimizer:
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
         self.groups = make_groups(model, lr, weight_decay, name)
         self.parameters = [parameter for group in self.groups for parameter in group.parameters]
+        self._group_of = [group for group in self.groups for _ in group.parameters]
         self.state: list[list[Buffer]] = [[] for _ in self.parameters]
         self.totals: list[Buffer] = []
         self.due, self.iterations = Scalar(1.0), 0
@@ -129,16 +130,29 @@ class Optimizer:
 
     def apply(self) -> None:
         """Change every parameter that has a gradient, and its state."""
-        groups = [group for group in self.groups for _ in group.parameters]
+        for place, grad in self.due_gradients():
+            for cell, new in zip(self.cells_of(place), self.moved(place, grad)):
+                cell.value = new
+
+    def due_gradients(self) -> list[tuple[int, mx.array]]:
+        """The parameters that are to move, by their places, and their gradients, accumulated and clipped."""
         moving = [i for i, p in enumerate(self.parameters) if p.grad is not None and p.trainable]
-        for i, grad in zip(moving, self._clipped(self._accumulated(moving))):
-            cells = [self.parameters[i], *self.state[i]]
-            old = [cell.value for cell in cells]
-            grad, value = self.pull(-grad if self.maximize else grad, old[0], groups[i])
-            new = self.update(grad, value, groups[i].rate.value, *old[1:])
-            for cell, before, after in zip(cells, old, new):
-                after = after.astype(before.dtype)
-                cell.value = after if self.accumulate == 1 else mx.where(self.due.value > 0, after, before)
+        return list(zip(moving, self._clipped(self._accumulated(moving))))
+
+    def cells_of(self, place: int) -> list[Buffer]:
+        """A parameter, and what is remembered of its steps."""
+        return [self.parameters[place], *self.state[place]]
+
+    def moved(self, place: int, grad: mx.array) -> list[mx.array]:
+        """The values that a parameter and its state get from a gradient."""
+        group = self._group_of[place]
+        old = [cell.value for cell in self.cells_of(place)]
+        grad, value = self.pull(-grad if self.maximize else grad, old[0], group)
+        new = self.update(grad, value, group.rate.value, *old[1:])
+        moved = [after.astype(before.dtype) for before, after in zip(old, new)]
+        if self.accumulate == 1:
+            return moved
+        return [mx.where(self.due.value > 0, after, before) for before, after in zip(old, moved)]
 
     def pull(self, grad: mx.array, value: mx.array, group: Group) -> tuple[mx.array, mx.array]:
         """Weight decay, as gradient and value before the rule: that of the penalty weight_decay / 2 · ‖p‖²."""

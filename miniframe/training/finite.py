@@ -22,7 +22,7 @@ from ..core.module import Module
 from ..data.batch import Batch, batch_bytes
 from ..graph.passes import Pass
 from ..losses.base import Loss
-from .step import HUGE, Step
+from .step import Step
 
 
 class NonFiniteError(FloatingPointError):
@@ -48,11 +48,16 @@ class Watch:
         self.nbytes = 0  # of the remembered batches
 
     def note(self, epoch: int, place: int, batch: Batch, loss: mx.array) -> None:
-        """A batch was started."""
+        """A batch was started; a step in place has done it, and looked at its numbers."""
+        if self.step.in_place is not None and not self.step.failed:
+            return
         if not self._done:
             self._begin_with_last_step()
         self._done.append((epoch, place, batch, loss))
         self.nbytes += batch_bytes(batch)
+        if self.step.failed:
+            finite = math.isfinite(number(loss))
+            self._explain(0, "a weight became NaN or infinite" if finite else f"loss became {number(loss)}")
 
     def look(self) -> None:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""
@@ -66,9 +71,6 @@ class Watch:
             self._begin_with_last_step()
             self._done = self._done[-1:]
             self.nbytes = batch_bytes(self._done[0][2])
-        if self.step.nbytes > HUGE:  # look at the weights now, rather than keep those before, too
-            self.look_at_weights()
-            self._done, self._values, self.nbytes = [], [], 0
 
     def _begin_with_last_step(self) -> None:
         self._values, self._key = self.step.before

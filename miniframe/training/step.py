@@ -21,6 +21,7 @@ from ..core.warn import users_line
 from ..losses.base import Loss
 from ..optimizers.base import Optimizer
 from .fingerprint import Fingerprint
+from .in_place import UpdateInPlace
 from .misfits import name_misfit
 from .noticing import Notebook, Trial
 from .precision import PRECISIONS, as_precise, lowered
@@ -47,7 +48,7 @@ def forward_backward(
     return value, prediction
 
 
-HEAVY, HUGE = 2**22, 2**26  # bytes of cells: from the first on a step waits for the one before, then for itself, too
+HEAVY, HUGE = 2**22, 2**26  # bytes of cells: from the first on a step waits for the one before; then it is in place
 
 
 def nothing() -> None:
@@ -63,7 +64,8 @@ class Step:
     change only where a user's code runs, so there ``look_first`` is set, and the next step compares the settings
     (fingerprint.py) and is traced anew if they differ. A model whose forward looks at values
     (``if h.mean().item() > 0``), counts its calls or draws random numbers elsewhere (noticing.py) runs uncompiled,
-    after one warning. A step that fails leaves the cells as they were.
+    after one warning. A step that fails leaves the cells as they were; a ``HUGE`` model is updated in place
+    (in_place.py), if all numbers stay finite: else ``failed`` is set.
 
     Calling it with ``(x, y)`` or ``(x, y, sample_weight)`` starts the step and returns the loss and the prediction
     (None unless ``keep_prediction``), without waiting for the arithmetic to finish.
@@ -84,6 +86,7 @@ class Step:
         self.made_for: list[Any] = []  # what it was chosen for; chosen_step notes it
         self.look_first = True  # look at the settings before the next step: a user's code may have run
         self.look_always = False  # ... and before every one
+        self.failed = False  # whether the last step would have left a number that is not finite; if in place
         self.before_change: Callable[[], None] = nothing  # called when the settings are found to have changed
         self._settings: Fingerprint | None = None
         self._passing: dict[Any, Any] = {}  # what a user's code writes down in every step does not count
@@ -127,6 +130,7 @@ class Step:
         self.cells += [p for p in self.optimizer.parameters if id(p) not in known]
         self.nbytes = sum(cell.value.nbytes for cell in self.cells)
         self.optimizer.zero_grad()  # a layer that was taken out of the model would go on with its last gradient
+        self.in_place = UpdateInPlace(self.optimizer) if self.nbytes > HUGE else None
         self.notebook = Notebook(self.model, self.loss)
         self._traced = False
         self._draws: bool | None = None if self.compile else True  # are random numbers drawn? None: not known yet
@@ -170,17 +174,23 @@ class Step:
             put_values(self.cells, new_values)
             if written:
                 self.notebook.put(written)
-            if self._draws:
-                mx.async_eval(new_values, value, mx.random.state)
-            else:
-                mx.async_eval(new_values, value)
-            if self.nbytes > HEAVY:  # else several generations of all weights would be in memory
-                mx.eval(new_values if self.nbytes > HUGE else values)
+            mx.async_eval(new_values, value, mx.random.state if self._draws else [])
+            if self.in_place is not None:
+                self.failed = not self.in_place.works(value, new_values[len(self.cells) :])
+            elif self.nbytes > HEAVY:  # else several generations of all weights would be in memory
+                mx.eval(values)
         except BaseException as error:  # a step that fails has not been
             put_values(self.cells, values)
             self.optimizer.iterations -= 1
             name_misfit(error, self.model, self.loss, batch)
             raise
+        if self.failed:
+            put_values(self.cells, values)
+        elif self.in_place is not None:  # nobody may hold the old values any more
+            self.before = ([], None)
+            values.clear()
+            new_values.clear()
+            self.in_place.make()
         return value, prediction
 
     def _start(self, values: list[mx.array], batch: tuple[Any, ...]) -> Any:
@@ -273,9 +283,11 @@ class Step:
         before = self.notebook.pages() if self._traced else {}
         put_values(self.cells, values)
         value, prediction = self.gradients(*batch)
-        self.optimizer.apply()
+        if self.in_place is None:
+            self.optimizer.apply()
+        due = self.in_place.due() if self.in_place is not None else []
         written = self.notebook.written(before) if self._traced else {}
-        return values_of(self.cells), value, prediction if self.keep_prediction else None, written
+        return [*values_of(self.cells), *due], value, prediction if self.keep_prediction else None, written
 
     def _forget_tracers(self, values: list[mx.array]) -> None:
         """After tracing, put real arrays back into the cells and clear what was left elsewhere."""

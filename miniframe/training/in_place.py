@@ -1,0 +1,107 @@
+"""The update of a model so large that its weights should not be in memory twice: array by array, in place.
+
+MLX computes an element-wise result in the memory of an argument that nobody else holds. So weights and state are given
+up one after the other, and their new values take their place. Where somebody does hold the old ones, they stay as they
+are, at the price of their memory.
+
+A step that fails must leave everything as it was, and nothing brings back a value that was written over. So the whole
+update is first computed in pieces, which are looked at and thrown away, and only then made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import mlx.core as mx
+
+from ..core.cells import Buffer, put_values, values_of
+from ..core.finite import all_finite
+from ..optimizers.base import Optimizer
+from .fingerprint import users
+
+PIECE = 2**20  # numbers to look at together: they stay in the cache of a core
+
+
+class UpdateInPlace:
+    """What an optimizer does to its parameters, one after the other.
+
+    Args:
+        optimizer: whose rule it is. Ours change every number by itself and are compiled: each result is one operation,
+            which needs no array for what lies between. Of a user's nothing is known.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.whole = optimizer, users(optimizer)
+        wrap: Callable[..., Any] = partial if self.whole else mx.compile
+        self.rules = [
+            [wrap(partial(self._rule, place, result)) for result in range(len(optimizer.cells_of(place)))]
+            for place in range(len(optimizer.parameters))
+        ]
+        self.moving: list[int] = []  # the parameters that a step changes, by their places
+        self.grads: list[mx.array] = []  # their gradients, until they are used up
+
+    def due(self) -> list[mx.array]:
+        """The gradients of the parameters that are to move, accumulated and clipped."""
+        due = self.optimizer.due_gradients()
+        self.moving = [place for place, _ in due]
+        return [grad for _, grad in due]
+
+    def works(self, value: mx.array, grads: list[mx.array]) -> bool:
+        """Whether the loss is finite and the gradients leave finite values; then ``make`` can follow."""
+        works = all_finite([value]) and all(
+            all_finite([new])
+            for place, grad in zip(self.moving, grads)
+            for rows in self._rows(grad)
+            for new in self._new(place, grad, rows)
+        )
+        self.grads = grads if works else []
+        return works
+
+    def make(self) -> None:
+        """Change the parameters and their state, and forget the gradients.
+
+        An interrupt does not leave half of them changed: the rest follows before it goes on its way.
+        """
+        places = iter(self.moving)
+        try:
+            for place in places:
+                self._change(place)
+        finally:
+            for place in places:
+                self._change(place)
+
+    def _change(self, place: int) -> None:
+        """Change one parameter and its state with the next gradient; each waits for the one before to be written."""
+        new = list(self._new(place, self.grads.pop(0)))
+        put_values(self.optimizer.cells_of(place), new)
+        for array in new:
+            mx.eval(array)
+
+    def _new(self, place: int, grad: mx.array, rows: slice = slice(None)) -> Iterator[mx.array]:
+        """The new values of a parameter and its state, or of some of their rows."""
+        values = [v[rows] if v.shape == grad.shape and v.ndim else v for v in values_of(self._read_by(place))]
+        grad = grad[rows] if grad.ndim else grad
+        return (rule(values, grad) for rule in self.rules[place])
+
+    def _rule(self, place: int, result: int, values: list[mx.array], grad: mx.array) -> mx.array:
+        """The pure function: a parameter, its state, the rates and a gradient in, one of the new values out."""
+        cells = self._read_by(place)
+        before = values_of(cells)
+        try:
+            put_values(cells, values)
+            return self.optimizer.moved(place, grad)[result]
+        finally:
+            put_values(cells, before)
+
+    def _read_by(self, place: int) -> list[Buffer]:
+        return [*self.optimizer.cells_of(place), *self.optimizer.scalars()]
+
+    def _rows(self, grad: mx.array) -> Iterator[slice]:
+        """The rows of an array in pieces, if they may be looked at apart."""
+        if self.whole or grad.size <= PIECE:
+            yield slice(None)
+            return
+        count = max(1, PIECE * len(grad) // grad.size)
+        yield from (slice(start, start + count) for start in range(0, len(grad), count))
