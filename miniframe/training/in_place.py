@@ -35,9 +35,11 @@ class UpdateInPlace:
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer, self.whole = optimizer, users(optimizer)
         wrap: Callable[..., Any] = partial if self.whole else mx.compile
-        self.rules = [
-            [wrap(partial(self._rule, place, result)) for result in range(len(optimizer.cells_of(place)))]
-            for place in range(len(optimizer.parameters))
+        places = range(len(optimizer.parameters))
+        self.signs = [wrap(partial(self._sign, place)) for place in places]
+        self.results = [  # each by itself, as only an operation with a single result can take place in place
+            [wrap(partial(self._result, place, number)) for number in range(len(optimizer.cells_of(place)))]
+            for place in places
         ]
         self.moving: list[int] = []  # the parameters that a step changes, by their places
         self.grads: list[mx.array] = []  # their gradients, until they are used up
@@ -51,10 +53,9 @@ class UpdateInPlace:
     def works(self, value: mx.array, grads: list[mx.array]) -> bool:
         """Whether the loss is finite and the gradients leave finite values; then ``make`` can follow."""
         works = all_finite([value]) and all(
-            all_finite([new])
+            all_finite(self.signs[place](*self._given(place, grad, rows)))
             for place, grad in zip(self.moving, grads)
             for rows in self._rows(grad)
-            for new in self._new(place, grad, rows)
         )
         self.grads = grads if works else []
         return works
@@ -74,26 +75,35 @@ class UpdateInPlace:
 
     def _change(self, place: int) -> None:
         """Change one parameter and its state with the next gradient; each waits for the one before to be written."""
-        new = list(self._new(place, self.grads.pop(0)))
+        values, grad = self._given(place, self.grads.pop(0))
+        new = [result(values, grad) for result in self.results[place]]
+        del values, grad
         put_values(self.optimizer.cells_of(place), new)
         for array in new:
             mx.eval(array)
 
-    def _new(self, place: int, grad: mx.array, rows: slice = slice(None)) -> Iterator[mx.array]:
-        """The new values of a parameter and its state, or of some of their rows."""
+    def _given(self, place: int, grad: mx.array, rows: slice = slice(None)) -> tuple[list[mx.array], mx.array]:
+        """What a rule starts from: a parameter, its state, the rates, and a gradient; or some of their rows."""
         values = [v[rows] if v.shape == grad.shape and v.ndim else v for v in values_of(self._read_by(place))]
-        grad = grad[rows] if grad.ndim else grad
-        return (rule(values, grad) for rule in self.rules[place])
+        return values, grad[rows] if grad.ndim else grad
 
-    def _rule(self, place: int, result: int, values: list[mx.array], grad: mx.array) -> mx.array:
-        """The pure function: a parameter, its state, the rates and a gradient in, one of the new values out."""
+    def _rule(self, place: int, values: list[mx.array], grad: mx.array) -> list[mx.array]:
+        """The pure function: a parameter, its state, the rates and a gradient in, new parameter and state out."""
         cells = self._read_by(place)
         before = values_of(cells)
         try:
             put_values(cells, values)
-            return self.optimizer.moved(place, grad)[result]
+            return self.optimizer.moved(place, grad)
         finally:
             put_values(cells, before)
+
+    def _sign(self, place: int, values: list[mx.array], grad: mx.array) -> list[mx.array]:
+        """What is finite if all results are: of ours, which have one shape, a single array, the sum of 0 · result."""
+        results = self._rule(place, values, grad)
+        return results if self.whole else [sum((0 * result for result in results[1:]), 0 * results[0])]
+
+    def _result(self, place: int, number: int, values: list[mx.array], grad: mx.array) -> mx.array:
+        return self._rule(place, values, grad)[number]
 
     def _read_by(self, place: int) -> list[Buffer]:
         return [*self.optimizer.cells_of(place), *self.optimizer.scalars()]
