@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from functools import partial
 from pathlib import Path
 
 from readme_table import placed
@@ -14,10 +15,10 @@ def stored(name: str) -> dict:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def steps() -> str:
+def steps(machine: str = "") -> str:
     """Rivals' times over ours."""
     lines = ["| width : batch : hidden layers | ours, µs | PyTorch / ours | JAX / ours |", "|---|---|---|---|"]
-    for row, found in stored("steps")["rows"].items():
+    for row, found in stored(f"steps{machine}")["rows"].items():
         own = 1e6 * statistics.median(found["seconds"]["miniframe"])
         lines.append(f"| {row} | {own:,.0f} | {found['ratio']['PyTorch']:.2f} | {found['ratio']['JAX']:.2f} |")
     return "\n".join(lines)
@@ -36,13 +37,15 @@ def profiles() -> str:
     return "\n".join(lines)
 
 
-def beside_pytorch() -> str:
+def beside_pytorch(machine: str = "") -> str:
     """Milliseconds of images and sequences."""
     lines = ["| milliseconds | ours | PyTorch | ours / PyTorch |", "|---|---|---|---|"]
     sequences = {
-        name.removesuffix(", ms"): row for name, row in stored("sequences")["results"].items() if "torch" in row
+        name.removesuffix(", ms"): row
+        for name, row in stored(f"sequences{machine}")["results"].items()
+        if "torch" in row
     }
-    for name, row in {**stored("vision")["milliseconds"], **sequences}.items():
+    for name, row in {**stored(f"vision{machine}")["milliseconds"], **sequences}.items():
         if "MiB" not in name:
             lines.append(f"| {name} | {row['miniframe']:.1f} | {row['torch']:.1f} | {row['ratio']:.2f} |")
     return "\n".join(lines)
@@ -60,7 +63,11 @@ def memory() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch, "memory": memory}
+XEON = "_xeon"  # measured on that machine; all else on the one that the page names first
+TABLES = {
+    "steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch, "memory": memory,
+    "steps-xeon": partial(steps, XEON), "beside-pytorch-xeon": partial(beside_pytorch, XEON),
+}  # fmt: skip
 
 
 def filled(text: str) -> str:

@@ -111,6 +111,8 @@ class Project:
         mx.eval(values, state["arrays"])
         if self.own is not None:
             model, optimizer = self.users
+            if self.has_momentum:
+                optimizer.momentum = self.optimizer.momentum  # type: ignore[attr-defined]
             optimizer.fit_state()
             put_values(cells_of(model).values(), values)
             set_state_of(optimizer, state)

@@ -104,11 +104,12 @@ class ScaledDotProductAttention(Module):
             kept = drawn.astype(weights.dtype) / (1 - self.dropout)
         extras = [None] * ((mask is not None) + (bias is not None))  # which get no gradient, or, a bias, its own
         output = (weights if kept is None else weights * kept) @ value
-        self.saved = query, key, value, weights, kept, output, scale, group, extras, getattr(bias, "shape", None)
+        summed = output if scores.shape[-1] > output.shape[-1] else None  # backward's sum is over keys or features
+        self.saved = query, key, value, weights, kept, summed, scale, group, extras, getattr(bias, "shape", None)
         return output
 
     def backward(self, grad_output: mx.array) -> tuple[mx.array | None, ...]:
-        query, key, value, weights, kept, output, scale, group, extras, bias_shape = self.saved
+        query, key, value, weights, kept, summed, scale, group, extras, bias_shape = self.saved
 
         # to the values, and to the weights: dV = Pᵀ dY and dP = dY Vᵀ
         grad_value = (weights if kept is None else weights * kept).swapaxes(-1, -2) @ grad_output
@@ -117,8 +118,7 @@ class ScaledDotProductAttention(Module):
             grad_weights = grad_weights * kept
 
         # through the softmax: dS = P (dP - Σ dP P), which is 0 wherever a mask has made P zero; Σ dP P = Σ dY Y
-        longer = weights.shape[-1] > output.shape[-1]  # there are more keys than features
-        terms = grad_output * output if longer else grad_weights * weights
+        terms = grad_weights * weights if summed is None else grad_output * summed
         grad_scores = weights * (grad_weights - terms.sum(axis=-1, keepdims=True))
 
         # to the bias: dB = dS, added up where one number served several scores

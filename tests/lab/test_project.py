@@ -73,6 +73,17 @@ def test_a_schedule_and_the_rates_of_groups_stay_until_the_page_sets_another():
         assert "optimizer.lr" not in lab.session.script(1)
 
 
+def test_a_momentum_that_is_set_on_the_page_goes_into_ones_own_optimizer():
+    mine = []
+    with Watcher(own(lambda model: mine.append(mf.SGD(model, lr=0.1)) or mine[0])) as lab:
+        assert lab.set(momentum=0.5) == ""
+        lab.train(2)
+    assert mine[0].momentum == 0.5
+    velocities, theirs = ([s[0].value for s in o.state] for o in (mine[0], lab.session.optimizer))
+    for velocity, other in zip(velocities, theirs, strict=True):
+        assert mx.abs(velocity).max() > 0 and mx.array_equal(velocity, other)
+
+
 def test_the_seed_of_a_model_of_ones_own_can_be_set_and_begins_it_anew():
     with Watcher(own(mf.Adam)) as lab:
         first = [np.array(p.value) for p in lab.session.model.parameters()]
