@@ -68,7 +68,9 @@ def main() -> None:
                 row = found.setdefault(train.__name__, {}).setdefault(precision, {"loss": [], "seconds": []})
                 row["loss"].append(round(loss, 4))
                 row["seconds"].append(round(seconds, 1))
-                print(f"{train.__name__:6} seed {seed}, {precision:8}: loss {loss:.4f} after {seconds:.1f} s", flush=True)
+                print(
+                    f"{train.__name__:6} seed {seed}, {precision:8}: loss {loss:.4f} after {seconds:.1f} s", flush=True
+                )
     RESULTS.write_text(json.dumps({"computed on": side("mlx"), "results": found}, indent=1) + "\n")
 
 
