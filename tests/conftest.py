@@ -12,8 +12,8 @@ import miniframe as mf
 collect_ignore = ["support", "fake_gpu/fakegpu.py", "fake_gpu/sitecustomize.py"]  # helpers, which tests import by name
 if "FAKEGPU" not in os.environ:
     collect_ignore += ["fake_gpu"]  # its tests are of the pretended GPU: make test-gpu
-else:  # pages and slides compute nothing
-    collect_ignore += ["scripts/test_site.py", "scripts/test_slides.py", "scripts/test_hero.py"]
+else:  # pages, slides and pictures compute nothing
+    collect_ignore += [f"scripts/test_{name}.py" for name in ("site", "slides", "hero", "pictures")]
 
 if os.environ.get("MINIFRAME_TEST_DEVICE") == "cpu":  # on a machine with a GPU
     mx.set_default_device(mx.cpu)

@@ -90,10 +90,16 @@ def test_every_wrong_input_gradient_is_caught(name, mutation):
     assert not report.passed and report.diagnosis, report
 
 
+FEW = 6  # parameters
+
+
 @pytest.mark.parametrize("mutation", [*MUTATIONS, "drop"])
 def test_every_wrong_parameter_gradient_is_caught(name, mutation, monkeypatch):
+    """In a block of many layers, each parameter gets one of the mistakes: its layers' own have all of them."""
     module, inputs = example(name)
-    for parameter in list(module.parameters()):
+    parameters, kinds = list(module.parameters()), [*MUTATIONS, "drop"]
+    mine = parameters if len(parameters) <= FEW else parameters[kinds.index(mutation) :: len(kinds)]
+    for parameter in mine:
         original = mf.Parameter.accumulate
 
         def accumulate(self, grad, chosen=parameter, original=original):
