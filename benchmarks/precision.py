@@ -51,7 +51,7 @@ def timed(model: mf.Module, optimizer: mf.Optimizer, test, *data, **options) -> 
     model.fit(*data, loss="cross_entropy", optimizer=optimizer, verbose=0, **options)
     mx.eval([p.value for p in model.parameters()])
     seconds = time.perf_counter() - start
-    return model.evaluate(*test, loss="cross_entropy", verbose=0)["loss"], seconds
+    return model.evaluate(*test)["loss"], seconds
 
 
 def main() -> None:
