@@ -63,9 +63,19 @@ def memory() -> str:
     return "\n".join(lines)
 
 
+def precision() -> str:
+    """Held-out losses, one for each seed, and how long training took."""
+    lines = ["| | held-out loss, one for each seed | seconds of training |", "|---|---|---|"]
+    for model, rows in stored("precision")["results"].items():
+        for name, row in rows.items():
+            losses = ", ".join(f"{loss:.3f}" for loss in row["loss"])
+            lines.append(f"| {model}, {name} | {losses} | {statistics.median(row['seconds']):.0f} |")
+    return "\n".join(lines)
+
+
 XEON = "_xeon"  # measured on that machine; all else on the one that the page names first
 TABLES = {
-    "steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch, "memory": memory,
+    "steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch, "memory": memory, "precision": precision,
     "steps-xeon": partial(steps, XEON), "beside-pytorch-xeon": partial(beside_pytorch, XEON),
 }  # fmt: skip
 
