@@ -56,8 +56,8 @@ class Watch:
         self._done.append((epoch, place, batch, loss))
         self.nbytes += batch_bytes(batch)
         if self.step.failed:
-            finite = math.isfinite(number(loss))
-            self._explain(0, "a weight became NaN or infinite" if finite else f"loss became {number(loss)}")
+            self.look()
+            self._explain(0, "a weight became NaN or infinite")
 
     def look(self) -> None:
         """Wait for the batches so far; raise NonFiniteError if a loss was not finite."""

@@ -42,7 +42,8 @@ class UpdateInPlace:
             for place in places
         ]
         self.moving: list[int] = []  # the parameters that a step changes, by their places
-        self.grads: list[mx.array] = []  # their gradients, until they are used up
+        self.waiting: list[tuple[int, mx.array]] = []  # those that are still to change, with their gradients
+        self.failed = False  # whether the last step would have left a number that is not finite
 
     def due(self) -> list[mx.array]:
         """The gradients of the parameters that are to move, accumulated and clipped."""
@@ -50,32 +51,32 @@ class UpdateInPlace:
         self.moving = [place for place, _ in due]
         return [grad for _, grad in due]
 
-    def works(self, value: mx.array, grads: list[mx.array]) -> bool:
-        """Whether the loss is finite and the gradients leave finite values; then ``make`` can follow."""
-        works = all_finite([value]) and all(
+    def look(self, value: mx.array, grads: list[mx.array]) -> None:
+        """See if the loss is finite, and what the gradients would leave; ``make`` follows unless it ``failed``."""
+        self.waiting = list(zip(self.moving, grads))
+        self.failed = not all_finite([value]) or not all(
             all_finite(self.signs[place](*self._given(place, grad, rows)))
-            for place, grad in zip(self.moving, grads)
+            for place, grad in self.waiting
             for rows in self._rows(grad)
         )
-        self.grads = grads if works else []
-        return works
+        if self.failed:
+            self.waiting = []
 
     def make(self) -> None:
         """Change the parameters and their state, and forget the gradients.
 
         An interrupt does not leave half of them changed: the rest follows before it goes on its way.
         """
-        places = iter(self.moving)
         try:
-            for place in places:
-                self._change(place)
+            while self.waiting:
+                self._change(*self.waiting.pop(0))
         finally:
-            for place in places:
-                self._change(place)
+            while self.waiting:
+                self._change(*self.waiting.pop(0))
 
-    def _change(self, place: int) -> None:
-        """Change one parameter and its state with the next gradient; each waits for the one before to be written."""
-        values, grad = self._given(place, self.grads.pop(0))
+    def _change(self, place: int, grad: mx.array) -> None:
+        """Change one parameter and its state; each waits for the one before to be written."""
+        values, grad = self._given(place, grad)
         new = [result(values, grad) for result in self.results[place]]
         del values, grad
         put_values(self.optimizer.cells_of(place), new)

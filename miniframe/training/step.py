@@ -48,7 +48,7 @@ def forward_backward(
     return value, prediction
 
 
-HEAVY, HUGE = 2**22, 2**26  # bytes of cells: from the first on a step waits for the one before; then it is in place
+HEAVY, HUGE = 2**22, 2**26  # bytes of cells, from which on a step waits for the one before, and updates in place
 
 
 def nothing() -> None:
@@ -62,10 +62,8 @@ class Step:
     random state. The step is thus a function from their values (and a batch) to their new values, which
     ``mx.compile`` fuses into few operations. All else that it uses, its settings, is frozen into the trace. They can
     change only where a user's code runs, so there ``look_first`` is set, and the next step compares the settings
-    (fingerprint.py) and is traced anew if they differ. A model whose forward looks at values
-    (``if h.mean().item() > 0``), counts its calls or draws random numbers elsewhere (noticing.py) runs uncompiled,
-    after one warning. A step that fails leaves the cells as they were; a ``HUGE`` model is updated in place
-    (in_place.py), if all numbers stay finite: else ``failed`` is set.
+    (fingerprint.py) and is traced anew if they differ. A model that looks at values, counts its calls or draws random
+    numbers elsewhere (noticing.py) runs uncompiled, after one warning. A step that fails leaves the cells as they were.
 
     Calling it with ``(x, y)`` or ``(x, y, sample_weight)`` starts the step and returns the loss and the prediction
     (None unless ``keep_prediction``), without waiting for the arithmetic to finish.
@@ -86,7 +84,6 @@ class Step:
         self.made_for: list[Any] = []  # what it was chosen for; chosen_step notes it
         self.look_first = True  # look at the settings before the next step: a user's code may have run
         self.look_always = False  # ... and before every one
-        self.failed = False  # whether the last step would have left a number that is not finite; if in place
         self.before_change: Callable[[], None] = nothing  # called when the settings are found to have changed
         self._settings: Fingerprint | None = None
         self._passing: dict[Any, Any] = {}  # what a user's code writes down in every step does not count
@@ -176,7 +173,7 @@ class Step:
                 self.notebook.put(written)
             mx.async_eval(new_values, value, mx.random.state if self._draws else [])
             if self.in_place is not None:
-                self.failed = not self.in_place.works(value, new_values[len(self.cells) :])
+                self.in_place.look(value, new_values[len(self.cells) :])
             elif self.nbytes > HEAVY:  # else several generations of all weights would be in memory
                 mx.eval(values)
         except BaseException as error:  # a step that fails has not been
@@ -187,11 +184,15 @@ class Step:
         if self.failed:
             put_values(self.cells, values)
         elif self.in_place is not None:  # nobody may hold the old values any more
-            self.before = ([], None)
-            values.clear()
-            new_values.clear()
+            self.before = [], None
+            del values[:], new_values[:]
             self.in_place.make()
         return value, prediction
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last step, in place, would have left a number that is not finite: then it has not been."""
+        return self.in_place is not None and self.in_place.failed
 
     def _start(self, values: list[mx.array], batch: tuple[Any, ...]) -> Any:
         """Run or trace the step; whatever happens, no tracer stays behind."""
@@ -283,9 +284,9 @@ class Step:
         before = self.notebook.pages() if self._traced else {}
         put_values(self.cells, values)
         value, prediction = self.gradients(*batch)
+        due = self.in_place.due() if self.in_place is not None else []
         if self.in_place is None:
             self.optimizer.apply()
-        due = self.in_place.due() if self.in_place is not None else []
         written = self.notebook.written(before) if self._traced else {}
         return [*values_of(self.cells), *due], value, prediction if self.keep_prediction else None, written
 

@@ -116,7 +116,8 @@ def update(optimizer, grad):
     grads = found.due()
     mx.eval(grads)
     optimizer.zero_grad()
-    assert found.works(mx.array(0.0), grads)
+    found.look(mx.array(0.0), grads)
+    assert not found.failed
     mx.synchronize()
     return found
 
@@ -146,7 +147,8 @@ def test_looking_first_needs_the_memory_of_a_piece():
     mx.synchronize()
     mx.reset_peak_memory()
     before = mx.get_active_memory()
-    assert ready.works(mx.array(0.0), grads)
+    ready.look(mx.array(0.0), grads)
+    assert not ready.failed
     assert mx.get_peak_memory() - before < 1.6 * 4 * in_place.PIECE < 16e6
 
 
@@ -222,4 +224,29 @@ def test_an_interrupt_does_not_leave_half_of_the_parameters_changed(monkeypatch)
     monkeypatch.undo()
     for old, parameter in zip(before, model.parameters(), strict=True):
         np.testing.assert_allclose(np.array(parameter.value), old - 0.5, rtol=1e-6)
-    assert ready.grads == []
+    assert ready.waiting == []
+
+
+def test_a_profile_after_a_training_takes_the_same_steps(monkeypatch):
+    runs = []
+    for where in (True, False):
+        model = network()
+        optimizer = mf.SGD(model, lr=0.1, momentum=0.9)
+        train(model, optimizer, where, monkeypatch)
+        with mf.profile():
+            runs.append(train(model, optimizer, where, monkeypatch))
+    assert_same(*runs)
+
+
+def test_a_failed_step_is_not_remembered_once_the_model_is_small_again(monkeypatch):
+    monkeypatch.setattr(step, "HUGE", 0)
+    model = mf.Sequential(mf.Linear(4, 2))
+    optimizer, loss = mf.SGD(model, lr=0.1), mf.MSELoss()
+    taken = step.Step(model, loss, optimizer)
+    taken(mx.array(X), mx.array(Y) * float("nan"))
+    assert taken.failed and optimizer.iterations == 1
+    monkeypatch.setattr(step, "HUGE", 2**40)
+    taken.renew()
+    before = np.array(model[0].weight.value)
+    taken(mx.array(X), mx.array(Y))
+    assert not taken.failed and not np.array_equal(np.array(model[0].weight.value), before)
