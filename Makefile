@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # what computes on Linux: cpu, or cuda for an NVIDIA GPU (make test BACKEND=cuda); on macOS both mean the same
 BACKEND ?= cpu
 FUZZ_MINUTES ?= 60
+# tests on two cores or more, up to four; a core that runs out of tests takes some of another's
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 # in a container one is root, and JupyterLab wants to hear that this is meant
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 SEED := $(or $(SEED),$(shell date +%s))
@@ -26,13 +28,13 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 	@echo "go on: $(BIN)/python -m pytest PATH runs one file; . $(BIN)/activate makes it plain python in this shell"
 
 # the same tests on a GPU that is not one (tests/fake_gpu): Linux x86-64, with g++ and nm
 test-gpu: $(VENV)/.dev
 	sh tests/fake_gpu/build.sh $(CURDIR)/$(BIN)/python
-	PYTHONPATH=tests/fake_gpu FAKEGPU=1 $(BIN)/python -m pytest -p fakegpu
+	PYTHONPATH=tests/fake_gpu FAKEGPU=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -p fakegpu
 
 # random attacks for about an hour, other ones every time: make fuzz FUZZ_MINUTES=5 SEED=1
 fuzz: $(VENV)/.dev

@@ -3,6 +3,9 @@
 import os
 import shutil
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side: threads that wait would take the cores from each other
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
 import mlx.core as mx
 import pytest
 import torch
