@@ -88,6 +88,14 @@ def test_a_newer_file_is_an_error_that_says_update(path):
         load_arrays(path)
 
 
+def test_whatever_a_newer_file_calls_its_version_the_error_is_one_line(path):
+    about = json.dumps({"format": FORMAT + 1, "version": "9\n" * 100})
+    mx.save_safetensors(str(path), {"a": mx.ones(3)}, metadata={KEY: about})
+    with pytest.raises(ValueError, match="update miniframe") as caught:
+        load_arrays(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
 def test_a_damaged_description_is_an_error(path):
     for text in ("{", "[]", "{}"):
         mx.save_safetensors(str(path), {"a": mx.ones(3)}, metadata={KEY: text})
