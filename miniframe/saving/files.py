@@ -76,10 +76,10 @@ def load_arrays(path: Where) -> tuple[dict[str, mx.array], dict[str, Any]]:
         if not isinstance(about.get("format"), int):
             raise ValueError(f"{path}: the description is damaged: it names no format")
         if about["format"] > FORMAT:
-            version, reads = " ".join(str(about.get("version")).split())[:40], f"which reads formats up to {FORMAT}; update miniframe"
+            version = " ".join(str(about.get("version")).split())[:40]
             raise ValueError(
                 f"{path}: written by miniframe {version} in format {about['format']}, and this is miniframe "
-                f"{__version__}, {reads}"
+                f"{__version__}, which reads formats up to {FORMAT}; update miniframe"
             )
     loaded: Any = mx.load(str(path), format="safetensors")
     mx.eval(loaded)  # now, while the file is known to be whole
