@@ -55,9 +55,9 @@ def _conv_transpose(c: Call) -> str:
     layer = c.layer
     weight = c.cell(layer.weight, (3, 0, 1, 2))
     bias = [] if layer.bias is None else [c.cell(layer.bias)]
-    x = c.channels_first(c.x[0], 4)
-    window = _window(layer, slice(None))
-    y = c.op("ConvTranspose", x, weight, *bias, output_padding=list(layer.output_padding), **window)
+    x = c.channels_first(_widened(c, 0, 0, *layer.added()), 4)
+    window, rest = _window(layer, slice(None)), [p % s for p, s in zip(layer.output_padding, layer.window.stride)]
+    y = c.op("ConvTranspose", x, weight, *bias, output_padding=rest, **window)
     return c.channels_last(y, 4)
 
 
@@ -180,8 +180,14 @@ def _upsample(c: Call) -> str:
 
 def _pad(c: Call) -> str:
     layer = c.layer
-    widths = [0, layer.top, layer.left, 0, 0, layer.bottom, layer.right, 0]
-    return str(c.op("Pad", c.x[0], c.numbers(widths, what="widths")))
+    return _widened(c, layer.top, layer.left, layer.bottom, layer.right)
+
+
+def _widened(c: Call, top: int, left: int, bottom: int, right: int) -> str:
+    """The images (N, H, W, C) with zeros around them."""
+    if not any((top, left, bottom, right)):
+        return c.x[0]
+    return str(c.op("Pad", c.x[0], c.numbers([0, top, left, 0, 0, bottom, right, 0], what="widths")))
 
 
 OPERATORS: dict[type, Write] = {

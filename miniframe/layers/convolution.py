@@ -132,7 +132,8 @@ class ConvTranspose2d(Module):
         kernel_size: KH, KW.
         stride: s, by how much the image grows; 1 by default.
         padding: p, pixels cut off all around; 0 by default.
-        output_padding: rows and columns added below and to the right, less than stride; 0 by default.
+        output_padding: rows and columns added below and to the right, less than the larger of stride and dilation;
+            0 by default.
         dilation: d; 1 by default.
         bias: whether to add b.
 
@@ -163,8 +164,10 @@ class ConvTranspose2d(Module):
         rows, columns = pair(padding, "padding", where, least=0)
         self.window = Window(kernel, stride, ((rows, rows), (columns, columns)), pair(dilation, "dilation", where))
         self.output_padding = pair(output_padding, "output_padding", where, least=0)
-        if any(extra >= step for extra, step in zip(self.output_padding, stride)):
-            raise ValueError(f"{where}: expected output_padding < stride {stride}, got {self.output_padding}")
+        most = tuple(max(step, apart) for step, apart in zip(stride, self.window.dilation))
+        if any(added >= larger for added, larger in zip(self.output_padding, most)):
+            expected = f"expected output_padding < {most}, the larger of stride and dilation"
+            raise ValueError(f"{where}: {expected}, got {self.output_padding}")
         bound = 1 / math.sqrt(math.prod(kernel) * out_channels)
         self.weight = Parameter(initializers.uniform((out_channels, *kernel, in_channels), bound))
         self.bias = Parameter(initializers.uniform((out_channels,), bound)) if bias else None
@@ -183,7 +186,7 @@ class ConvTranspose2d(Module):
         size = self.output_size(*x.shape[1:3])
         if min(size) < 1:
             raise self.wrong("an image that is larger than what the padding cuts off", x)
-        self.saved = x
+        self.saved = x = self.widened(x)
         y = input_gradient(x, self.filters(), self.window, size)
         return y if self.bias is None else add_bias(y, self.bias.value)
 
@@ -195,8 +198,18 @@ class ConvTranspose2d(Module):
         if self.bias is not None:
             self.bias.accumulate(total(total(grad_output.flatten(0, 1), axis=0), axis=0))
 
-        # to the input: the convolution itself
-        return convolve(grad_output, self.filters(), self.window)
+        # to the input: the convolution itself, without the zeros added to it
+        rows, columns = self.added()
+        return convolve(grad_output, self.filters(), self.window)[:, : x.shape[1] - rows, : x.shape[2] - columns]
+
+    def added(self) -> Pair:
+        """How many rows and columns of zeros the input gets: one for each whole stride of output padding."""
+        (below, right), (down, across) = self.output_padding, self.window.stride
+        return below // down, right // across
+
+    def widened(self, x: mx.array) -> mx.array:
+        rows, columns = self.added()
+        return mx.pad(x, [(0, 0), (0, rows), (0, columns), (0, 0)]) if rows or columns else x
 
     def filters(self) -> mx.array:
         """The weights of the convolution from output to input: (in_channels, KH, KW, out_channels)."""

@@ -16,6 +16,7 @@ LAYERS = {
     "Conv2d": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2), IMAGE),
     "Conv1d": (lambda: nn.Conv1d(4, 6, 3, stride=2, padding=1, bias=False), SEQUENCE),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 3, (3, 2), stride=2, padding=1, output_padding=1), IMAGE),
+    "ConvTranspose2d, widened": (lambda: nn.ConvTranspose2d(4, 3, 2, dilation=3, padding=1, output_padding=2), IMAGE),
     "ConvTranspose2d without bias": (lambda: nn.ConvTranspose2d(4, 3, 3, bias=False), IMAGE),
     "Upsample": (lambda: nn.Upsample((2, 3)), IMAGE),
     "Upsample bilinear": (lambda: nn.Upsample(2, mode="linear"), IMAGE),

@@ -75,7 +75,9 @@ def test_whole_models_of_every_kind_give_the_same_numbers(tmp_path):
     graph = mf.Graph(image, mf.Linear(8 * 36, 5)(mf.MaxPool2d(2)(h).reshape(-1, 8 * 36)))
     block = mf.TransformerBlock(8, 4, num_kv_heads=2, causal=True, norm="rms", activation="swiglu", rotary=True)
     words = mf.Sequential(mf.Embedding(11, 8), mf.PositionEmbedding(6, 8), block, mf.GRU(8, 3, bidirectional=True))
-    for model, x in ((graph, normal(2, 12, 12, 3)), (words, np.arange(12).reshape(2, 6) % 11)):
+    widened = mf.Sequential(mf.ConvTranspose2d(3, 2, 2, stride=(2, 1), padding=1, output_padding=2, dilation=3))
+    images = normal(2, 12, 12, 3)
+    for model, x in ((graph, images), (widened, images), (words, np.arange(12).reshape(2, 6) % 11)):
         (x,) = arrays_of([x])
         model.export(tmp_path / "model.onnx", x)
         model.eval()

@@ -193,6 +193,7 @@ LAYERS = {
     "strided, dilated, grouped convolution": (nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 2), 2, 2, bias=False), (2, 9, 8, 4)),
     "same convolution": (nn.Conv2d(2, 3, (3, 4), padding="same"), (2, 5, 6, 2)),
     "transposed convolution": (nn.ConvTranspose2d(3, 2, 3, 2, 1, 1), (2, 4, 5, 3)),
+    "transposed convolution, widened": (nn.ConvTranspose2d(3, 2, 2, 1, 1, 2, dilation=3), (2, 4, 5, 3)),
     "batch norm on vectors": (nn.BatchNorm1d(5), (6, 5)),
     "batch norm on images": (nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5, affine=False)), (2, 3, 3, 3)),
     "layer norm": (nn.LayerNorm(5, eps=1e-3), (6, 5)),

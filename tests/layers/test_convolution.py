@@ -79,6 +79,11 @@ TRANSPOSED = {
     "doubling": (dict(kernel_size=2, stride=2), (2, 3, 4)),
     "padding": (dict(kernel_size=4, stride=2, padding=1), (1, 4, 3)),
     "output padding": (dict(kernel_size=3, stride=2, padding=1, output_padding=1), (2, 3, 3)),
+    "output padding beyond the stride": (dict(kernel_size=2, padding=1, output_padding=1, dilation=2), (2, 3, 4)),
+    "output padding beyond the padding": (
+        dict(kernel_size=(2, 3), stride=(2, 1), padding=(0, 2), output_padding=(4, 3), dilation=(5, 4), bias=False),
+        (1, 2, 3),
+    ),
     "all at once": (
         dict(kernel_size=(3, 2), stride=(3, 2), padding=(1, 0), output_padding=(2, 1), dilation=2),
         (2, 3, 4),
@@ -226,7 +231,7 @@ def test_integers_are_refused():
         (lambda: mf.Conv2d(1, 1, 3, padding="full"), 'expected padding as a number, a pair, "same" or "valid"'),
         (lambda: mf.Conv2d(1, 1, 3, stride=2, padding="same"), 'padding "same" keeps the size at stride 1'),
         (lambda: mf.ConvTranspose2d(1, 0, 3), "channels as a whole number of at least 1, got 0"),
-        (lambda: mf.ConvTranspose2d(1, 1, 3, stride=2, output_padding=2), "expected output_padding < stride"),
+        (lambda: mf.ConvTranspose2d(1, 1, 3, stride=2, output_padding=2), r"expected output_padding < \(2, 2\)"),
         (lambda: mf.ConvTranspose2d(1, 1, 3, padding=2)(mx.zeros((1, 2, 2, 1))), "larger than what the padding cuts"),
     ],
 )
