@@ -314,6 +314,16 @@ def test_a_damaged_bit_in_the_numbers_of_a_checkpoint_is_noticed(tmp_path):
         fit(*make(), 3, checkpoint=tmp_path, resume=True)
 
 
+def test_a_checkpoint_that_lost_a_part_and_its_checksum_gives_way_to_the_one_before_it(tmp_path):
+    fit(*make(), 2, seed=1, checkpoint=tmp_path)
+    newest = tmp_path / "epoch-000002.safetensors"
+    data = newest.read_bytes()
+    assert data.count(b"random") == 1 and data.count(b"crc32") == 1
+    newest.write_bytes(data.replace(b"random", b"ran om").replace(b"crc32", b"crc33"))
+    with pytest.warns(UserWarning, match="says nothing of random. Going on from .*epoch-000001"):
+        fit(*make(), 3, checkpoint=tmp_path, resume=True)
+
+
 def test_only_when_no_checkpoint_can_be_read_it_is_an_error(tmp_path):
     fit(*make(), 3, checkpoint=tmp_path)
     for path in tmp_path.iterdir():
