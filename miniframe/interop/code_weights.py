@@ -60,9 +60,8 @@ def _normal_weights(model: Module) -> Iterator[tuple[str, float]]:
     names = {id(cell): name for name, cell in model.named_parameters()}
     for path, layer in model.named_modules():
         if isinstance(layer, PositionEmbedding):
-            yield names[id(layer.table.weight)], 0.02
+            yield names[id(layer.table.weight)], 0.02 if gpt is None else round(gpt.initial_std(path), 4)
         elif isinstance(layer, Linear) and gpt is not None:
-            adds = path.endswith(("attention.output", "mlp.down"))
-            yield names[id(layer.weight)], round(0.02 / (2 * len(gpt.blocks)) ** 0.5, 4) if adds else 0.02
+            yield names[id(layer.weight)], round(gpt.initial_std(path), 4)
         elif isinstance(layer, Embedding) and not path.endswith("positions.table"):
-            yield names[id(layer.weight)], 1.0 if gpt is None else 0.02
+            yield names[id(layer.weight)], 1.0 if gpt is None else round(gpt.initial_std(path), 4)

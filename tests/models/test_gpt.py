@@ -18,13 +18,6 @@ def small(seed=0, **options):
     return GPT(**settings)
 
 
-def sharp(model):
-    """The same model with weights so large that it has opinions."""
-    for parameter in model.parameters():
-        parameter.value = parameter.value * 8
-    return model
-
-
 @pytest.mark.parametrize("options", [{"tied": True}, {"tied": False}, {"rotary": True}])
 def test_the_whole_model_passes_the_gradient_check(options):
     model = small(**options)
@@ -62,7 +55,7 @@ def test_losses_and_gradients_are_those_of_pytorch():
 
 @pytest.mark.parametrize("rotary", [False, True])
 def test_no_place_sees_a_later_one(rotary):
-    model = sharp(small(rotary=rotary)).eval()
+    model = small(rotary=rotary).eval()
     x = mx.array([[1, 2, 3, 4, 5]])
     y = model(x)
     changed = model(mx.array([[1, 2, 3, 9, 9]]))
@@ -70,21 +63,26 @@ def test_no_place_sees_a_later_one(rotary):
 
 
 def test_rotary_positions_need_no_table_and_tell_the_order():
-    model = sharp(small(rotary=True)).eval()
+    model = small(rotary=True).eval()
     assert model.positions is None and not any("positions" in name for name, _ in model.named_parameters())
     y, other = model(mx.array([[1, 2, 3, 4]])), model(mx.array([[2, 1, 3, 4]]))
     assert not mx.allclose(y[:, 2:], other[:, 2:], atol=1e-3)
 
 
-def test_it_begins_with_all_tokens_equally_likely():
-    model = mf.models.gpt(vocabulary=50, context=16)
+@pytest.mark.parametrize("width", [16, 256])
+def test_it_begins_with_no_token_much_likelier_than_another(width):
+    model = GPT(50, context=16, embed_dim=width, num_heads=4, num_layers=2)
     x, y = mx.array(np.random.default_rng(0).integers(0, 50, (2, 4, 16)))
-    assert mf.CrossEntropyLoss()(model(x), y).item() == pytest.approx(np.log(50), abs=0.1)
+    assert model(x).std().item() == pytest.approx(0.4**0.5, rel=0.2)  # at any width: logits of variance 2/5
+    assert mf.CrossEntropyLoss()(model(x), y).item() == pytest.approx(np.log(50) + 0.2, abs=0.15)
+
+
+def test_its_size():
     assert sum(p.size for p in mf.models.gpt().parameters()) == 462_912
 
 
 def test_a_tied_head_has_the_table_after_a_file_too(tmp_path):
-    model = sharp(small())
+    model = small()
     model.save(tmp_path / "gpt")
     again = mf.load(tmp_path / "gpt")
     assert again.head.weight is again.tokens.weight
@@ -106,7 +104,7 @@ def test_it_learns_a_sentence_by_heart_and_says_it():
 @pytest.mark.parametrize("prompt", [[1], [1, 2, 3], [[1, 2], [7, 8], [0, 0]], list(range(10)) * 3])
 @pytest.mark.parametrize("how", [{}, {"temperature": 0}, {"temperature": 0.5, "top_k": 3}])
 def test_the_tokens_are_the_same_without_the_cache(options, prompt, how):
-    model = sharp(small(**options))
+    model = small(**options)
     written = model.generate(prompt, 25, seed=3, **how)  # beyond the context of 8, too
     assert written.tolist() == model.generate(prompt, 25, seed=3, cache=False, **how).tolist()
     assert written.shape == (*np.shape(prompt)[:-1], np.shape(prompt)[-1] + 25)
@@ -114,13 +112,13 @@ def test_the_tokens_are_the_same_without_the_cache(options, prompt, how):
 
 
 def test_within_the_context_each_token_is_drawn_from_the_models_own_probabilities():
-    model = sharp(small()).eval()
+    model = small().eval()
     text = model.generate([1, 2], 6, temperature=0)
     assert model(text[None])[0].argmax(axis=-1)[1:-1].tolist() == text[2:].tolist()
 
 
 def test_draws_follow_temperature_and_top_k():
-    model = sharp(small(context=2))
+    model = small(context=2)
     logits = np.array(model.eval()(mx.array([[4]])))[0, 0]
     many = mx.array([[4]] * 4000)
     drawn = np.bincount(np.array(model.generate(many, 1, temperature=2.0, seed=0))[:, 1], minlength=11) / 4000
@@ -131,7 +129,7 @@ def test_draws_follow_temperature_and_top_k():
 
 
 def test_a_seed_repeats_and_leaves_the_random_numbers_alone():
-    model = sharp(small())
+    model = small()
     mf.seed(5)
     expected = mx.random.uniform().item()
     mf.seed(5)
@@ -144,7 +142,7 @@ def test_a_seed_repeats_and_leaves_the_random_numbers_alone():
 
 
 def test_writing_leaves_the_model_in_its_mode_and_remembers_nothing():
-    model = sharp(small(dropout=0.5))
+    model = small(dropout=0.5)
     model.train()
     first = model.generate([1, 2], 5, seed=0)
     assert model.training and model.blocks[0].training
@@ -154,7 +152,7 @@ def test_writing_leaves_the_model_in_its_mode_and_remembers_nothing():
 
 
 def test_two_threads_write_with_one_model():
-    model = sharp(small())
+    model = small()
     expected = [model.generate([k], 30, seed=k).tolist() for k in range(4)]
     got = [None] * 4
 
@@ -180,14 +178,14 @@ def test_a_layer_of_ones_own_is_called_for_every_token():
         def backward(self, grad_output):
             return grad_output
 
-    model = sharp(small(context=32))
+    model = small(context=32)
     expected = model.generate([1, 2], 25, seed=0).tolist()
     model.blocks.append(Count())
     assert model.generate([1, 2], 25, seed=0).tolist() == expected and Count.calls == 25
 
 
 def test_weights_that_changed_write_another_text():
-    model = sharp(small(context=32))
+    model = small(context=32)
     first = model.generate([1], 25, seed=0).tolist()
     model.head.weight.value = -model.head.weight.value
     assert model.generate([1], 25, seed=0).tolist() != first
