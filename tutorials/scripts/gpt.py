@@ -72,7 +72,7 @@ def trained(model: mf.Module, train, held_out, steps: int, epochs: int, seed: in
     """Its size, the held-out loss after every epoch, and how long it took."""
     mf.seed(seed)  # the same batches for each model
     rate = mf.schedules.warmup(mf.schedules.cosine(RATE, steps=steps), steps=max(1, min(100, steps // 10)))
-    optimizer = mf.AdamW(model, lr=rate, betas=(0.9, 0.99), weight_decay=0.1, clip_norm=1.0)
+    optimizer = mf.AdamW(model, lr=rate, betas=(0.9, 0.99), weight_decay=0.25, clip_norm=1.0)
     start = time.perf_counter()
     history = model.fit(
         Windows(train, steps // epochs),
