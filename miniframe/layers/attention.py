@@ -8,10 +8,10 @@ from typing import Any
 import mlx.core as mx
 
 from ..backend.exponential import softmax
-from ..core import random
 from ..core.module import Module
 from .arithmetic import unbroadcast
 from .normalization import check_real
+from .random_masks import random_mask
 
 
 class ScaledDotProductAttention(Module):
@@ -55,15 +55,12 @@ class ScaledDotProductAttention(Module):
     [[[0.5], [0.5], [0.0]]]
     """
 
+    samples_apart = True
+
     def __init__(self, causal: bool = False, dropout: float = 0.0, scale: float | None = None) -> None:
         if not 0 <= dropout < 1:
             raise ValueError(f"ScaledDotProductAttention: expected a probability 0 <= dropout < 1, got {dropout}")
         self.causal, self.dropout, self.scale = causal, dropout, scale
-
-    @property
-    def samples_apart(self) -> bool:
-        """Whether a batch in parts gives the same: it does if no random numbers are drawn."""
-        return self.dropout == 0
 
     def settings(self) -> str:
         scale = "" if self.scale is None else f"scale={self.scale:g}"
@@ -100,8 +97,7 @@ class ScaledDotProductAttention(Module):
                 weights = mx.where(allowed, weights, 0)  # a query that sees nothing has had equal ones
         kept = None
         if self.training and self.dropout > 0:
-            drawn = mx.random.bernoulli(1 - self.dropout, weights.shape, key=random.next_key())
-            kept = drawn.astype(weights.dtype) / (1 - self.dropout)
+            kept = random_mask(1 - self.dropout, weights.shape).astype(weights.dtype) / (1 - self.dropout)
         extras = [None] * ((mask is not None) + (bias is not None))  # which get no gradient, or, a bias, its own
         output = (weights if kept is None else weights * kept) @ value
         summed = output if scores.shape[-1] > output.shape[-1] else None  # backward's sum is over keys or features

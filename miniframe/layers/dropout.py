@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from ..core import random
 from ..core.checks import real
 from ..core.module import Module
+from .random_masks import random_mask
 
 
 class Dropout(Module):
@@ -26,16 +26,13 @@ class Dropout(Module):
     [1.0, 1.0, 1.0]
     """
 
+    samples_apart = True
+
     def __init__(self, p: float = 0.5) -> None:
         real("Dropout", p=p)
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: expected a probability 0 <= p < 1, got {p}")
         self.p = p
-
-    @property
-    def samples_apart(self) -> bool:
-        """Whether a batch in parts gives the same: it does if no random numbers are drawn."""
-        return self.p == 0
 
     def settings(self) -> str:
         return str(self.p)
@@ -45,7 +42,7 @@ class Dropout(Module):
             self.saved = None
             return x
         keep = 1 - self.p
-        mask = mx.random.bernoulli(keep, x.shape, key=random.next_key()).astype(x.dtype) / keep
+        mask = random_mask(keep, x.shape).astype(x.dtype) / keep
         self.saved = mask
         return x * mask
 

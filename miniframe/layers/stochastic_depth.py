@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from ..core import random
 from ..core.checks import real, shown
 from ..core.module import Module
+from .random_masks import random_mask
 
 
 class StochasticDepth(Module):
@@ -30,6 +30,8 @@ class StochasticDepth(Module):
     [1.0, 1.0, 1.0]
     """
 
+    samples_apart = True
+
     def __init__(self, p: float, mode: str = "row") -> None:
         real("StochasticDepth", p=p)
         if not 0 <= p < 1:
@@ -49,7 +51,7 @@ class StochasticDepth(Module):
         shape = [1] * x.ndim
         if self.mode == "row" and x.ndim:
             shape[0] = x.shape[0]
-        mask = mx.random.bernoulli(keep, shape, key=random.next_key()).astype(x.dtype) / keep
+        mask = random_mask(keep, shape).astype(x.dtype) / keep
         self.saved = mask
         return x * mask
 

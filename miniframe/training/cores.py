@@ -6,8 +6,9 @@ a narrow one and in transformers: into activations, softmax and losses. So a bat
 and backward on a stream of its own. With n_r of the n samples in part r, the gradient of the mean loss is
 g = Σ_r (n_r / n) g_r, the same to rounding.
 
-Only models are split in which no sample sees another, and which draw no random numbers, so that splitting cannot be
-noticed. ``MINIFRAME_CORES`` in the environment says how many cores to use; 1 computes batches whole.
+Only models are split in which no sample sees another, so that splitting cannot be noticed: random masks are drawn
+for the whole batch, and every part takes its rows of them. ``MINIFRAME_CORES`` in the environment says how many cores
+to use; 1 computes batches whole.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..layers.convolution import Conv2d, ConvTranspose2d
+from ..layers.random_masks import parts_of_batch
 from ..losses.base import Loss
 from .step import Step, forward_backward
 
@@ -172,11 +174,12 @@ class StepInParts(Step):
         """Forward and backward of the parts, then the sums of their gradients."""
         if not self.worth or isinstance(batch[0], tuple) or len(ends := self.ends(batch_samples(batch))) == 2:
             return super().gradients(*batch)
-        found = []
-        for stream, start, stop in zip(streams(len(ends) - 1), ends, ends[1:]):
+        found, queues = [], streams(len(ends) - 1)
+        in_part = parts_of_batch(ends[-1], queues)
+        for stream, start, stop in zip(queues, ends, ends[1:]):
             mean = self.loss.reduction == "mean"
             share = self.loss.share_of(batch[1][start:stop], batch[1]) if mean else 1.0
-            with mx.stream(stream):
+            with mx.stream(stream), in_part(start, stop):
                 part = [array[start:stop] for array in batch]
                 value, prediction = forward_backward(self.model, self.loss, *part, precision=self.precision)
                 learned = [p for p in self.optimizer.parameters if p.grad is not None]
