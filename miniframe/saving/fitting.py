@@ -10,6 +10,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
 
@@ -127,9 +128,13 @@ def misfit(module: Any) -> str | None:
 def given_to_all(cls: type) -> frozenset[str]:
     """The attributes that ``__init__`` sets whatever happens: those assigned outside of any ``if`` or loop.
 
+    Of a dataclass, whose ``__init__`` nobody wrote, all fields.
+
     >>> sorted(given_to_all(Linear))
     ['bias', 'in_features', 'out_features', 'weight']
     """
+    if is_dataclass(cls):
+        return frozenset(field.name for field in fields(cls))
     found: set[str] = set()
     for parent in cls.__mro__:
         if "__init__" not in vars(parent) or parent is object:

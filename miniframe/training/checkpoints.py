@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,4 @@ def _read(path: Path) -> Snapshot:
     snapshot = rebuild(about, arrays, str(path)) if about.get("kind") == "model" else None
     if not isinstance(snapshot, Snapshot):
         raise ValueError(f"{path}: holds a {type(snapshot).__name__}, no checkpoint")
-    missing = {field.name for field in fields(Snapshot)} - vars(snapshot).keys()
-    if missing:
-        raise ValueError(f"{path}: damaged: the checkpoint says nothing of {', '.join(sorted(missing))}")
     return snapshot

@@ -320,7 +320,7 @@ def test_a_checkpoint_that_lost_a_part_and_its_checksum_gives_way_to_the_one_bef
     data = newest.read_bytes()
     assert data.count(b"random") == 1 and data.count(b"crc32") == 1
     newest.write_bytes(data.replace(b"random", b"ran om").replace(b"crc32", b"crc33"))
-    with pytest.warns(UserWarning, match="says nothing of random. Going on from .*epoch-000001"):
+    with pytest.warns(UserWarning, match="damaged: Snapshot has no 'random'. Going on from .*epoch-000001"):
         fit(*make(), 3, checkpoint=tmp_path, resume=True)
 
 
