@@ -57,11 +57,15 @@ def initial(model: Module, language: str) -> Iterator[str]:
 def _normal_weights(model: Module) -> Iterator[tuple[str, float]]:
     """The weights that start from a normal distribution, with its width: tables, and all matrices of a GPT."""
     gpt = next((part for part in model.modules() if isinstance(part, GPT)), None)
+
+    def std(path: str, alone: float) -> float:
+        return alone if gpt is None else round(gpt.initial_std(path), 4)
+
     names = {id(cell): name for name, cell in model.named_parameters()}
     for path, layer in model.named_modules():
         if isinstance(layer, PositionEmbedding):
-            yield names[id(layer.table.weight)], 0.02 if gpt is None else round(gpt.initial_std(path), 4)
+            yield names[id(layer.table.weight)], std(path, alone=0.02)
         elif isinstance(layer, Linear) and gpt is not None:
             yield names[id(layer.weight)], round(gpt.initial_std(path), 4)
         elif isinstance(layer, Embedding) and not path.endswith("positions.table"):
-            yield names[id(layer.weight)], 1.0 if gpt is None else round(gpt.initial_std(path), 4)
+            yield names[id(layer.weight)], std(path, alone=1.0)

@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import mlx.core as mx
 
 from ..core import random
 
 
-class _Parts:
-    """The masks of a batch that comes in parts: drawn for all of it with the first part, on all streams in turn."""
+class PartsOfBatch:
+    """A batch that comes in parts. Its masks are drawn for all of it with the first part, on all streams in turn.
+
+    Args:
+        samples: of the whole batch.
+        streams: on which the masks are drawn.
+    """
 
     def __init__(self, samples: int, streams: Sequence[mx.Stream]) -> None:
         self.samples, self.streams = samples, streams
         self.masks: list[mx.array] = []
+        self.start = self.stop = self.used = 0  # the part, and how many masks it has had
+
+    @contextmanager
+    def part(self, start: int, stop: int) -> Iterator[None]:
+        """Inside, layers get the masks of these samples: first of the part from 0, then of the others."""
+        self.start, self.stop, self.used = start, stop, 0
+        before, _this_thread.parts = _this_thread.parts, self
+        try:
+            yield
+        finally:
+            _this_thread.parts = before
+
+    def mask(self, keep: float, shape: Sequence[int]) -> mx.array:
+        size = self.stop - self.start
+        each, left = divmod(shape[0], size) if shape else (0, 1)  # rows of a sample, one below the other
+        if self.start == 0:
+            stream = self.streams[len(self.masks) % len(self.streams)]
+            self.masks.append(_drawn(keep, shape if left else (self.samples * each, *shape[1:]), stream))
+        mask = self.masks[self.used] if self.used < len(self.masks) else None
+        self.used += 1
+        if mask is not None and mask.shape != tuple(shape) and mask.ndim:
+            mask = mask[self.start * each : self.stop * each]
+        if mask is None or mask.shape != tuple(shape):
+            return _drawn(keep, shape)  # a part that draws otherwise than the first did
+        return mask
 
 
 class _ThisThread(threading.local):
-    """``part`` is where the samples begin and end, the masks that are still to come, and the batch; None without."""
-
-    part: tuple[int, int, Iterator[mx.array], _Parts] | None = None
+    parts: PartsOfBatch | None = None
 
 
 _this_thread = _ThisThread()
@@ -38,39 +65,17 @@ def random_mask(keep: float, shape: Sequence[int]) -> mx.array:
     >>> random.seed(0)
     >>> whole = random_mask(0.5, (6, 3))
     >>> random.seed(0)
-    >>> in_part = parts_of_batch(6, [mx.default_stream(mx.default_device())])
-    >>> with in_part(0, 2):
+    >>> parts = PartsOfBatch(6, [mx.default_stream(mx.default_device())])
+    >>> with parts.part(0, 2):
     ...     first = random_mask(0.5, (2, 3))
-    >>> with in_part(2, 6):
+    >>> with parts.part(2, 6):
     ...     rest = random_mask(0.5, (4, 3))
     >>> mx.array_equal(mx.concatenate([first, rest]), whole).item()
     True
     """
-    if _this_thread.part is None:
-        return mx.random.bernoulli(keep, shape, key=random.next_key())
-    start, stop, waiting, batch = _this_thread.part
-    each, left = divmod(shape[0], stop - start) if shape else (0, 1)  # rows of a sample, one below the other
-    if start == 0:
-        whole = shape if left else (batch.samples * each, *shape[1:])
-        stream = batch.streams[len(batch.masks) % len(batch.streams)]
-        batch.masks.append(mx.random.bernoulli(keep, whole, key=random.next_key(), stream=stream))
-    mask = batch.masks[-1] if start == 0 else next(waiting, None)
-    for found in () if mask is None else (mask, mask[start * each : stop * each] if mask.ndim else mask):
-        if found.shape == tuple(shape):
-            return found
-    return mx.random.bernoulli(keep, shape, key=random.next_key())  # a part that draws otherwise than the first did
+    parts = _this_thread.parts
+    return _drawn(keep, shape) if parts is None else parts.mask(keep, shape)
 
 
-def parts_of_batch(samples: int, streams: Sequence[mx.Stream]) -> Callable[[int, int], Any]:
-    """For a batch of so many samples: ``with in_part(start, stop):``, the part from 0 first, then the others."""
-    batch = _Parts(samples, streams)
-
-    @contextmanager
-    def in_part(start: int, stop: int) -> Iterator[None]:
-        before, _this_thread.part = _this_thread.part, (start, stop, iter(batch.masks), batch)
-        try:
-            yield
-        finally:
-            _this_thread.part = before
-
-    return in_part
+def _drawn(keep: float, shape: Sequence[int], stream: mx.Stream | None = None) -> mx.array:
+    return mx.random.bernoulli(keep, shape, key=random.next_key(), stream=stream)

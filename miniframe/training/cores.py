@@ -29,7 +29,7 @@ from ..core.arrays import is_floating
 from ..core.module import Module
 from ..data.batch import batch_samples
 from ..layers.convolution import Conv2d, ConvTranspose2d
-from ..layers.random_masks import parts_of_batch
+from ..layers.random_masks import PartsOfBatch
 from ..losses.base import Loss
 from .step import Step, forward_backward
 
@@ -175,11 +175,11 @@ class StepInParts(Step):
         if not self.worth or isinstance(batch[0], tuple) or len(ends := self.ends(batch_samples(batch))) == 2:
             return super().gradients(*batch)
         found, queues = [], streams(len(ends) - 1)
-        in_part = parts_of_batch(ends[-1], queues)
+        parts = PartsOfBatch(ends[-1], queues)
         for stream, start, stop in zip(queues, ends, ends[1:]):
             mean = self.loss.reduction == "mean"
             share = self.loss.share_of(batch[1][start:stop], batch[1]) if mean else 1.0
-            with mx.stream(stream), in_part(start, stop):
+            with mx.stream(stream), parts.part(start, stop):
                 part = [array[start:stop] for array in batch]
                 value, prediction = forward_backward(self.model, self.loss, *part, precision=self.precision)
                 learned = [p for p in self.optimizer.parameters if p.grad is not None]

@@ -4,7 +4,7 @@ import mlx.core as mx
 import pytest
 
 import miniframe as mf
-from miniframe.layers.random_masks import parts_of_batch, random_mask
+from miniframe.layers.random_masks import PartsOfBatch, random_mask
 
 STREAMS = [mx.default_stream(mx.cpu), mx.new_stream(mx.cpu)]
 
@@ -17,9 +17,9 @@ def whole(*shapes):
 def in_parts(ends, *shapes):
     """The masks of each part, for shapes as functions of the number of samples."""
     mf.seed(3)
-    in_part, found = parts_of_batch(ends[-1], STREAMS), []
+    parts, found = PartsOfBatch(ends[-1], STREAMS), []
     for start, stop in zip(ends, ends[1:]):
-        with in_part(start, stop):
+        with parts.part(start, stop):
             found.append([random_mask(0.5, shape(stop - start)) for shape in shapes])
     return found, mf.random.get_state()
 
@@ -43,14 +43,14 @@ def test_a_mask_that_is_not_of_samples_is_the_same_for_all(shape):
 def test_a_part_that_draws_otherwise_than_the_first_one_draws_for_itself():
     found, _ = in_parts([0, 2, 7], lambda n: (24, 3), lambda n: (n, 2))  # 24 places look like 12 for each of 2 samples
     assert [[mask.shape for mask in part] for part in found] == [[(24, 3), (2, 2)], [(24, 3), (5, 2)]]
-    in_part = parts_of_batch(4, STREAMS)
-    with in_part(0, 2):
+    parts = PartsOfBatch(4, STREAMS)
+    with parts.part(0, 2):
         random_mask(0.5, (2, 3))
-    with in_part(2, 4):
+    with parts.part(2, 4):
         assert [random_mask(0.5, (2, 3)).shape for _ in range(2)] == [(2, 3), (2, 3)]
 
 
 def test_after_a_part_comes_a_whole_batch_even_where_the_part_failed():
-    with pytest.raises(RuntimeError), parts_of_batch(4, STREAMS)(0, 2):
+    with pytest.raises(RuntimeError), PartsOfBatch(4, STREAMS).part(0, 2):
         raise RuntimeError
     assert random_mask(0.5, (2, 3)).shape == (2, 3)
