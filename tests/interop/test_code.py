@@ -184,7 +184,8 @@ def test_ten_steps_of_a_gpt_lose_what_the_model_loses(language):
     rng = np.random.default_rng(0)
     x, y = (mx.array(rng.integers(0, 11, (4, 6)).astype(np.int32)) for _ in range(2))
     model = tiny_gpt()
-    rule, criterion = mf.Adam(model, lr=0.01), mf.CrossEntropyLoss()
+    rule = mf.Adam(model, lr=0.01, eps=1e-4)  # no step of what is rounding: the softmax does not see a key's bias
+    criterion = mf.CrossEntropyLoss()
     names = script(mf.to_code(model, criterion, rule, language, example=x[:3]))
     p, state = {name: into(language, array) for name, array in model.state_dict().items()}, {}
     tokens, targets = (into(language, np.array(a).astype(np.int64)) for a in (x, y))
@@ -192,8 +193,7 @@ def test_ten_steps_of_a_gpt_lose_what_the_model_loses(language):
     ours = [float(mf.train_step(model, criterion, rule, x, y)) for _ in range(10)]
     assert theirs == pytest.approx(ours, rel=1e-5) and ours[-1] < ours[0] - 0.05
     for name, array in model.state_dict().items():
-        if not name.endswith("key.bias"):  # the softmax does not see it: Adam makes steps of its gradient's rounding
-            assert np.asarray(p[name]) == pytest.approx(np.array(array), rel=2e-3, abs=2e-4), name
+        assert np.asarray(p[name]) == pytest.approx(np.array(array), rel=2e-3, abs=2e-4), name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
