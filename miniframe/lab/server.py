@@ -67,7 +67,9 @@ class Server:
             f"connect-src 'self' ws://{HOST}:{self.port} ws://localhost:{self.port}; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        options = {"log_level": "warning", "ws": "websockets-sansio", "ws_max_size": LARGEST, "lifespan": "off"}
+        # without a configuration of its own for logs, which would close the handlers of all other libraries
+        logs = {"log_level": "warning", "log_config": None}
+        options = {"ws": "websockets-sansio", "ws_max_size": LARGEST, "lifespan": "off", **logs}
         self.uvicorn = uvicorn.Server(uvicorn.Config(self.app(), timeout_graceful_shutdown=1, **options))
         session.at_end = self.stop
 

@@ -1,6 +1,7 @@
 """The lab opens from the command line, from a script and from a notebook, and ends well."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -86,6 +87,23 @@ def test_a_notebook_gets_the_server_back_at_once(monkeypatch, capsys):
         pass
     assert httpx.get(address).status_code == 200
     server.stop()
+
+
+def test_opening_leaves_the_logs_of_other_libraries_open():
+    """absl's handler, for one, closes the stream that it writes to: an old sys.stderr, which others still use."""
+    closed = []
+
+    class Handler(logging.Handler):
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    handler = Handler()
+    server = opening.Server(opening.own_session(mf.Linear(2, 2), *mf.datasets.disk(20), "cross_entropy", "sgd"))
+    assert not closed and handler.level == logging.NOTSET
+    server.stop()
+    server.socket.close()
+    assert logging.getLogger("uvicorn.error").level == logging.WARNING
 
 
 @pytest.mark.parametrize(
