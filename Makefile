@@ -40,6 +40,7 @@ test-gpu: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@echo "seed $(SEED): make fuzz FUZZ_MINUTES=$(FUZZ_MINUTES) SEED=$(SEED) tries the same cases again"
 	MINIFRAME_FUZZ_MINUTES=$(FUZZ_MINUTES) $(BIN)/python -m pytest tests/attack -m "" --hypothesis-seed=$(SEED) \
+		-o faulthandler_timeout=0 \
 		|| { echo "failed with seed $(SEED)"; exit 1; }
 
 # a GPT for characters, trained on the documentation of Python: some minutes

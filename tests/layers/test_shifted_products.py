@@ -35,10 +35,10 @@ def test_all_three_products_agree_with_pytorch(name):
     x, weight = numbers(*shape, seed=0), numbers(5, *window.kernel, shape[-1], seed=1)
     grad = numbers(shape[0], *window.output_size(*shape[1:3]), 5, seed=2)
     (top, bottom), (left, right) = window.padding
-    tx, tw = (torch.tensor(np.array(a.transpose(0, 3, 1, 2))).requires_grad_() for a in (x, weight))
+    tx, tw = (torch.tensor(np.array(a.transpose(0, 3, 1, 2))).double().requires_grad_() for a in (x, weight))
     padded = torch.nn.functional.pad(tx, (left, right, top, bottom))
     ty = torch.nn.functional.conv2d(padded, tw, dilation=window.dilation)
-    ty.backward(torch.tensor(np.array(grad.transpose(0, 3, 1, 2))))
+    ty.backward(torch.tensor(np.array(grad.transpose(0, 3, 1, 2))).double())
     if window.dilation == (1, 1):
         assert shifted_products.pay(shape, window) == ON_CPU
         close(kernels.convolve(x, weight, window), ty.detach().permute(0, 2, 3, 1))

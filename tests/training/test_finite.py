@@ -1,10 +1,13 @@
 """A loss that is not finite stops the training, and the error says where it came from."""
 
+import multiprocessing
 import re
+from concurrent.futures import ProcessPoolExecutor
 
 import mlx.core as mx
 import numpy as np
 import pytest
+from failing_fits import OPTIMIZERS, SAMPLES, goes_on, leaves_the_last_good_step
 
 import miniframe as mf
 from miniframe.training import step
@@ -206,61 +209,34 @@ def test_a_bad_output_among_several_is_found():
 # -------------------------------------------------------------------- what fails leaves the last good step
 
 
-class Failing(mf.Module):
-    """Fails on batches of four, in training or in evaluation: at once, or later, when MLX computes."""
+@pytest.fixture(scope="module")
+def elsewhere():
+    """A process of its own, for what fails while MLX computes.
 
-    def __init__(self, mode, how):
-        self.mode, self.how = mode, how
-
-    def forward(self, x):
-        self.saved = ()
-        if x.shape[0] == 4 and self.training == (self.mode == "training"):
-            if self.how == "at once":
-                raise LookupError("nothing found")
-            x = x + mx.linalg.inv(mx.zeros((3, 3)), stream=mx.cpu)[0, 0]
-        return x
-
-    def backward(self, grad_output):
-        return grad_output
-
-
-SAMPLES = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-
-
-def fitted(mode, how, optimizer, samples=40, **options):
-    mf.seed(0)
-    model = mf.Sequential(mf.Linear(3, 2), Failing(mode, how))
-    optimizer = optimizer(model)
-    x = SAMPLES[:samples]
-    validation = (SAMPLES[:4], SAMPLES[:4, :2])
-    settings = {"loss": mf.MSELoss(), "optimizer": optimizer, "batch_size": 9, "shuffle": False, "verbose": 0}
-    try:
-        model.fit(x, x[:, :2], validation_data=validation if mode == "evaluation" else None, **settings, **options)
-    except (LookupError, RuntimeError) as error:
-        return model, optimizer, str(error)
-    return model, optimizer, None
+    MLX (0.32) counts the operations that it still has to compute, and where one fails while more are handed over, the
+    count stays too high by one. After two such failures an eval of many small operations may wait for ever.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield lambda function, *arguments: pool.submit(function, *arguments).result(timeout=300)
 
 
 @pytest.mark.parametrize("compile", [True, False], ids=["compiled", "not compiled"])
-@pytest.mark.parametrize("how", ["at once", "when computed"])
 @pytest.mark.parametrize("mode", ["training", "evaluation"])
-@pytest.mark.parametrize(
-    "optimizer",
-    [lambda m: mf.SGD(m, lr=0.1), lambda m: mf.SGD(m, lr=0.1, momentum=0.9), lambda m: mf.Adam(m)],
-    ids=["sgd", "momentum", "adam"],
-)
-def test_whatever_fails_leaves_the_weights_of_the_last_good_step(mode, how, optimizer, compile):
-    model, used, message = fitted(mode, how, optimizer, compile=compile, epochs=3)
-    expected, other, nothing = fitted("never", how, optimizer, 36 if mode == "training" else 40, compile=compile)
-    assert nothing is None
-    place = "epoch 1, batch 5" if (mode, how) == ("training", "at once") else "epoch 1"
-    assert message.endswith(f"fit stopped in {place}, and the model keeps what its last good step left")
-    assert ("nothing found" if how == "at once" else "LU factorization failed") in message
-    assert used.iterations == other.iterations == (4 if mode == "training" else 5)
-    for cell, same in zip([*model.parameters(), *used.cells()], [*expected.parameters(), *other.cells()], strict=True):
-        if cell not in list(used.scalars()):
-            np.testing.assert_array_equal(np.array(cell.value), np.array(same.value))
-    assert np.isfinite(np.array(model.predict(SAMPLES[:5]))).all()
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_fails_at_once_leaves_the_weights_of_the_last_good_step(mode, optimizer, compile):
+    leaves_the_last_good_step(mode, "at once", optimizer, compile)
+
+
+@pytest.mark.parametrize("compile", [True, False], ids=["compiled", "not compiled"])
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_fails_when_computed_leaves_the_weights_of_the_last_good_step(mode, optimizer, compile, elsewhere):
+    elsewhere(leaves_the_last_good_step, mode, "when computed", optimizer, compile)
+
+
+def test_training_goes_on_after_a_failure(elsewhere):
+    elsewhere(goes_on, "when computed")
+    goes_on("at once")
 
 
 def test_a_metric_and_validation_data_that_fail_leave_the_weights_too():
@@ -285,13 +261,6 @@ def test_a_metric_and_validation_data_that_fail_leave_the_weights_too():
     with pytest.raises(ValueError, match="expected 40 samples.*; fit stopped in epoch 1"):
         model.fit(SAMPLES, SAMPLES[:, :2], loss="mse", optimizer="sgd", validation_data=validation, verbose=0)
     assert np.isfinite(np.array(model[0].weight.value)).all()
-
-
-def test_training_goes_on_after_a_failure():
-    model, optimizer, message = fitted("training", "when computed", lambda m: mf.SGD(m, lr=0.1))
-    assert message is not None
-    model.fit(SAMPLES[:36], SAMPLES[:36, :2], loss="mse", optimizer=optimizer, batch_size=9, verbose=0)
-    assert optimizer.iterations == 8 and np.isfinite(np.array(model[0].weight.value)).all()
 
 
 def test_a_nan_after_a_change_of_settings_is_explained_and_undone():
