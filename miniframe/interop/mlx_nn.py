@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import mlx.core as mx
 
@@ -13,6 +14,7 @@ from .. import layers as mf
 from ..core.arrays import as_tuple
 from ..core.module import Module
 from ..core.sequential import Sequential
+from ..saving.files import load_arrays
 from ..saving.weights import WeightsReport, put_weights
 from .mlx_sequences import SEQUENCES_FROM_MLX, SEQUENCES_TO_MLX, weights_from_mlx, weights_to_mlx
 
@@ -132,16 +134,36 @@ def load_mlx_weights(model: Module, weights: Any, strict: bool = True) -> Weight
         weights: the mlx.nn model, the path of a file that it saved, or names with arrays: a dict or a list of pairs.
         strict: True makes any difference an error, which lists all of them and leaves the model untouched.
 
+    Raises:
+        FileNotFoundError: without such a file.
+        ValueError: for a file that is damaged or of another kind, and for weights that do not fit.
+
     >>> import mlx.nn as nn
     >>> load_mlx_weights(Sequential(mf.Linear(2, 3)), nn.Sequential(nn.Linear(2, 3)))
     2 loaded
     """
-    weights = mx.load(str(weights)) if isinstance(weights, (str, Path)) else weights
+    weights = _read(Path(weights)) if isinstance(weights, (str, Path)) else weights
     pairs = _flat(weights.parameters()) if hasattr(weights, "parameters") else dict(weights).items()
     own = dict(model.named_items())
     renamed = {name if name in own else _renamed(name): mx.array(array) for name, array in pairs}
     arrays = weights_from_mlx(renamed, dict(model.named_modules()))
     return put_weights(model, arrays, strict, "load_mlx_weights")
+
+
+def _read(path: Path) -> Any:
+    """The arrays of a file that mlx.nn saved, computed while the file is there."""
+    if path.suffix == ".safetensors":
+        return load_arrays(path)[0]
+    if path.suffix != ".npz":
+        raise ValueError(f"load_mlx_weights: expected a .safetensors or .npz file, got {path}")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        arrays: Any = mx.load(str(path))
+        mx.eval(arrays)
+    except (ValueError, RuntimeError, OSError, EOFError, BadZipFile) as error:
+        raise ValueError(f"{path}: damaged, or no .npz file: {' '.join(str(error).split())[:200]}") from error
+    return arrays
 
 
 def to_mlx(model: Module) -> Any:

@@ -174,6 +174,33 @@ def test_a_file_that_mlx_nn_saved_is_loaded_by_its_path(tmp_path):
     assert mx.array_equal(model[0].weight.value, module.layers[0].weight)
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "npz"])
+def test_a_damaged_file_is_named_and_the_model_stays(tmp_path, kind):
+    module, model = nn.Sequential(nn.Linear(40, 30)), mf.Sequential(mf.Linear(40, 30))
+    whole, before = tmp_path / f"whole.{kind}", np.array(model[0].weight.value)
+    module.save_weights(str(whole))
+    content = whole.read_bytes()
+    damaged = [content[:cut] for cut in (0, 5, 100, 1000, len(content) - 1)]
+    if kind == "npz":
+        middle = len(content) // 2
+        damaged.append(content[:middle] + bytes(100) + content[middle + 100 :])
+    for n, part in enumerate(damaged):
+        path = tmp_path / f"{n}.{kind}"
+        path.write_bytes(part)
+        with pytest.raises(ValueError, match=f"{n}.{kind}: (truncated|damaged|not a safetensors file)") as error:
+            load_mlx_weights(model, path)
+        assert "\n" not in str(error.value)
+        assert np.array_equal(before, np.array(model[0].weight.value))
+    with pytest.raises(FileNotFoundError, match=f"there is no file .*none.{kind}"):
+        load_mlx_weights(model, str(tmp_path / f"none.{kind}"))
+    assert load_mlx_weights(model, whole).complete
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"load_mlx_weights: expected a .safetensors or .npz file, got .*weights.txt"):
+        load_mlx_weights(mf.Linear(2, 2), tmp_path / "weights.txt")
+
+
 def test_a_module_of_ones_own_is_told_how_its_weights_come_in():
     class Own(nn.Module):
         pass
