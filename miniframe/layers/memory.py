@@ -1,15 +1,16 @@
-"""What attention need not compute again: the keys and values of the places that came before.
+"""What need not be computed again: keys and values of the places that came before, and the state of recurrent layers.
 
 Where a text is written token by token, everything before the last token is as it was one step ago. ``with
-remembering(model):`` lets every attention keep its keys and values, so that a call needs the new places only. It is for
-evaluation: nothing here has a backward.
+remembering(model):`` lets every attention keep its keys and values, and every recurrent layer its last state, so that a
+call needs the new places only. It is for evaluation: nothing here has a backward.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import mlx.core as mx
 
@@ -17,20 +18,22 @@ from ..core.module import Module
 
 
 class Memories:
-    """The keys and values of every attention, by the layer, for one text (or several of the same length).
+    """The keys and values of every attention and the states of recurrent layers, for one text (or several as long).
 
-    They grow with every call, or are given room once (``make_room``): then all arrays keep their shapes, so that
-    one-token calls can be compiled. What they compute with is in ``cells``.
+    Keys and values grow with every call, or are given room once (``make_room``): then all arrays keep their shapes, so
+    that one-token calls can be compiled. What they compute with is in ``cells``.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[mx.array, mx.array]] = {}
+        self._kept: dict[int, tuple[mx.array, ...]] = {}  # keys and values, by the layer
+        self._states: dict[int, tuple[mx.array, ...]] = {}
+        self._read: dict[int, int] = {}  # how many places each recurrent layer has read, or has room for
         self._place: mx.array | None = None  # with room: where the next token goes, (1,)
 
     @property
     def length(self) -> int:
         """How many places are remembered, or have room."""
-        return next((keys.shape[2] for keys, _ in self._kept.values()), 0)
+        return next((keys.shape[2] for keys, _ in self._kept.values()), max(self._read.values(), default=0))
 
     def places(self, layer: Module, new: int) -> mx.array:
         """The numbers of ``new`` places behind those that this layer remembers."""
@@ -52,26 +55,41 @@ class Memories:
         self._kept[id(layer)] = keys, values
         return keys, values, seen
 
+    def state(self, layer: Module) -> tuple[mx.array, ...]:
+        """The state in which the last call left this layer; () if there was none."""
+        return self._states.get(id(layer), ())
+
+    def leave(self, layer: Module, state: Sequence[mx.array], new: int) -> None:
+        """Keep the state of this layer, which has read ``new`` places more."""
+        self._states[id(layer)] = tuple(state)
+        if self._place is None:
+            self._read[id(layer)] = self._read.get(id(layer), 0) + new
+
     def make_room(self, places: int) -> None:
         """From now on there are so many places, and calls have one token."""
         self._place = mx.array([self.length])
         more = [(0, 0), (0, 0), (0, places - self.length), (0, 0)]
+        self._read = dict.fromkeys(self._read, places)
         self._kept = {layer: (mx.pad(k, more), mx.pad(v, more)) for layer, (k, v) in self._kept.items()}
 
     @property
     def cells(self) -> list[mx.array]:
-        """The place of the next token, and all keys and values."""
+        """The place of the next token, all keys and values, and all states."""
         assert self._place is not None
-        return [self._place, *(array for both in self._kept.values() for array in both)]
+        parts = [*self._kept.values(), *self._states.values()]
+        return [self._place, *(array for part in parts for array in part)]
 
     def put(self, cells: list[mx.array]) -> None:
         """Others in the place of ``cells``."""
         self._place, *arrays = cells
-        self._kept = dict(zip(self._kept, zip(arrays[::2], arrays[1::2])))
+        rest = iter(arrays)
+        for kept in (self._kept, self._states):
+            kept.update({layer: tuple(islice(rest, len(part))) for layer, part in kept.items()})
 
     def forget(self) -> None:
         """Begin anew."""
-        self._kept.clear()
+        for kept in (self._kept, self._states, self._read):
+            kept.clear()
         self._place = None
 
 
@@ -92,12 +110,15 @@ def remembering(model: Module) -> Iterator[Memories]:
     """Inside, calls continue the text of the calls before; ``forget`` begins a new one.
 
     Raises:
-        ValueError: for a model whose attention sees later places, too: what it computed would change.
+        ValueError: for a model whose attention or recurrent layers see later places, too: what they computed would
+            change.
     """
     for name, layer in model.named_modules():
         attention = getattr(layer, "attention", None)
         if getattr(attention, "causal", True) is False:
             raise ValueError(f"remembering: {name} is not causal, so nothing that it computes can be kept")
+        if getattr(layer, "directions", 1) == 2:
+            raise ValueError(f"remembering: {name} reads from the end, too, so nothing that it computes can be kept")
     before, _this_thread.memories = _this_thread.memories, Memories()
     try:
         yield _this_thread.memories

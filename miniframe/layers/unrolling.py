@@ -19,6 +19,7 @@ from ..core.module import Module
 from ..core.sums import products, total
 from . import initializers
 from .masks import is_mask
+from .memory import current
 
 States = tuple[Any, ...]  # what is remembered, (h,) or (h, c), or its gradients, of which one may be the number 0
 
@@ -147,6 +148,8 @@ class Recurrent(Module):
         masked = bool(given) and is_mask(given[-1])
         initial = given[:-1] if masked else given
         self.check(x, initial)
+        memories = None if initial else current()  # of a text that goes on where the call before has ended
+        begin = initial if memories is None else memories.state(self)
         sequence, ends, saved = x.swapaxes(0, 1), [], []  # time in front, so that a step is a stretch of memory
         real, dropped = None, []
         if masked:
@@ -156,7 +159,7 @@ class Recurrent(Module):
         for layer in range(self.num_layers):
             outputs = []
             for track in self.tracks(layer):
-                start = tuple(state[:, track] for state in initial) or zeros
+                start = tuple(state[:, track] for state in begin) or zeros
                 h, end, needed = self.unroll(sequence, track, start, real)
                 outputs.append(h)
                 ends.append(end)
@@ -166,6 +169,8 @@ class Recurrent(Module):
                 keep = mx.random.bernoulli(1 - self.dropout, sequence.shape, key=random.next_key()).astype(x.dtype)
                 dropped.append(keep / (1 - self.dropout))
                 sequence = sequence * dropped[-1]
+        if memories is not None:
+            memories.leave(self, side_by_side(ends), x.shape[1])
         self.saved = saved, dropped, bool(initial), masked
         last = mx.concatenate([end[0] for end in ends[-self.directions :]], axis=-1)
         output = sequence.swapaxes(0, 1) if self.return_sequences else last

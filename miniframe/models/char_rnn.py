@@ -59,10 +59,19 @@ class CharRNN(Module):
         return self.head(self.rnn(self.tokens(x)))
 
     def generate(
-        self, prompt: Any, count: int, temperature: float = 1.0, top_k: int | None = None, seed: int | None = None
+        self,
+        prompt: Any,
+        count: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | None = None,
+        cache: bool = True,
     ) -> mx.array:
-        """Continue a text by ``count`` characters; see :meth:`miniframe.models.GPT.generate`."""
-        return generate(self, prompt, count, temperature, top_k, seed, cache=False)
+        """Continue a text by ``count`` characters; see :meth:`miniframe.models.GPT.generate`.
+
+        What is kept from one character to the next is the state of the recurrent layer.
+        """
+        return generate(self, prompt, count, temperature, top_k, seed, cache)
 
 
 def char_rnn(vocabulary: int = 96, embed_dim: int = 64, hidden_size: int = 256, kind: str = "lstm") -> CharRNN:

@@ -1,10 +1,13 @@
 """A recurrent network for characters: its derivative, that it learns a pattern, and what it writes."""
 
+from collections import Counter
+
 import mlx.core as mx
 import numpy as np
 import pytest
 
 import miniframe as mf
+from miniframe.layers.memory import remembering
 from miniframe.models import CharRNN
 
 
@@ -31,6 +34,45 @@ def test_a_seed_repeats_what_it_writes():
     model = CharRNN(5, 4, 4)
     first, second = (model.generate([1], 20, seed=3).tolist() for _ in range(2))
     assert first == second and max(first) < 5 and len(first) == 21
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("prompt", [[1], [[1, 2], [4, 0]], list(range(5)) * 4])
+@pytest.mark.parametrize("how", [{}, {"temperature": 0}])
+def test_the_state_is_kept_and_the_characters_are_the_same_without(kind, prompt, how):
+    mf.seed(0)
+    model = CharRNN(5, 8, 16, num_layers=2, kind=kind, context=8)
+    for p in model.parameters():
+        p.value = p.value * 3  # so that the state counts
+    steps = Counter()
+    step = type(model.rnn).step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model.rnn), "step", lambda *a: (steps.update([a[1].shape]), step(*a))[1])
+        written = model.generate(prompt, 25, seed=3, **how)  # beyond the context of 8, too
+        few = sum(steps.values())
+        assert written.tolist() == model.generate(prompt, 25, seed=3, cache=False, **how).tolist()
+    assert few < (sum(steps.values()) - few) / 2
+    assert written.shape == (*np.shape(prompt)[:-1], np.shape(prompt)[-1] + 25)
+
+
+def test_a_text_goes_on_where_the_call_before_ended():
+    mf.seed(0)
+    model = CharRNN(5, 8, 16, num_layers=2, kind="lstm").eval()
+    x = mx.array([[1, 2, 3, 4, 0, 1]])
+    whole = model(x)
+    with remembering(model) as memories:
+        parts = [model(x[:, :2]), model(x[:, 2:3]), model(x[:, 3:])]
+        assert memories.length == 6
+        memories.forget()
+        assert memories.length == 0 and mx.array_equal(model(x), whole)
+        zeros = mx.zeros((1, 2, 16))
+        begun = model.rnn(model.tokens(x), zeros, zeros)  # whoever gives a state knows better
+    assert mx.allclose(mx.concatenate(parts, axis=1), whole, atol=1e-6) and mx.array_equal(model(x), whole)
+    assert mx.array_equal(model.head(begun), whole)
+    both = mf.Sequential(mf.LSTM(3, 4, bidirectional=True))
+    with pytest.raises(ValueError, match="remembering: 0 reads from the end, too, so nothing that it computes can be"):
+        with remembering(both):
+            pass
 
 
 def test_mistakes_are_named():
