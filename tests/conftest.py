@@ -28,7 +28,7 @@ torch.backends.cuda.enable_flash_sdp(False)  # on CPUs with AVX-512, too, its fu
 @pytest.fixture(autouse=True)
 def same_random_numbers():
     mf.seed(0)
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # as torch.manual_seed, which also notes a traceback for each GPU, slowly
     yield
     mx.synchronize()
 

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
 
 import mlx.core as mx
@@ -26,11 +27,17 @@ def example(name, seed=0):
     return spread(CASES[name].make(), rng), CASES[name].inputs(rng)
 
 
+def is_own(cls):
+    """Whether it is a class of the package, and not one of an example in a docstring, which only seems to be."""
+    module = cls.__module__
+    return module.startswith("miniframe.") and hasattr(sys.modules[module], cls.__name__)
+
+
 def test_every_layer_and_loss_is_in_the_catalogue():
     for found in pkgutil.walk_packages([str(PACKAGE)], "miniframe."):
         if "exercises" not in found.name and "__main__" not in found.name:
             importlib.import_module(found.name)
-    own = [cls for cls in known_classes().values() if cls.__module__.startswith("miniframe.")]
+    own = [cls for cls in known_classes().values() if is_own(cls)]
     layers = {cls.__name__ for cls in own if "exercises" not in cls.__module__ and not cls.__name__.startswith("_")}
     assert layers - NOT_LISTED == set(CASES)
 
@@ -39,11 +46,11 @@ def test_two_classes_never_share_a_name():
     def below(cls):
         return {cls}.union(*(below(sub) for sub in cls.__subclasses__()))
 
-    names = [cls.__name__ for cls in below(mf.Module) if cls.__module__.startswith("miniframe.")]
+    names = [cls.__name__ for cls in below(mf.Module) if is_own(cls)]
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("seeds", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_right_layer_raises_an_alarm_over_many_seeds(name, seeds):
     for seed in range(seeds):
         module, inputs = example(name, seed)
