@@ -114,11 +114,13 @@ def remembering(model: Module) -> Iterator[Memories]:
             change.
     """
     for name, layer in model.named_modules():
-        attention = getattr(layer, "attention", None)
-        if getattr(attention, "causal", True) is False:
-            raise ValueError(f"remembering: {name} is not causal, so nothing that it computes can be kept")
+        causal = getattr(getattr(layer, "attention", None), "causal", True)
+        later = "is not causal" if causal is False else ""
         if getattr(layer, "directions", 1) == 2:
-            raise ValueError(f"remembering: {name} reads from the end, too, so nothing that it computes can be kept")
+            later = "reads from the end, too"
+        if later:
+            place = name or layer.title()
+            raise ValueError(f"remembering: {place} {later}, so nothing that it computes can be kept")
     before, _this_thread.memories = _this_thread.memories, Memories()
     try:
         yield _this_thread.memories

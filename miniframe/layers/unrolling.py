@@ -147,9 +147,9 @@ class Recurrent(Module):
     def forward(self, x: mx.array, *given: mx.array) -> Any:
         masked = bool(given) and is_mask(given[-1])
         initial = given[:-1] if masked else given
-        self.check(x, initial)
         memories = None if initial else current()  # of a text that goes on where the call before has ended
         begin = initial if memories is None else memories.state(self)
+        self.check(x, begin)
         sequence, ends, saved = x.swapaxes(0, 1), [], []  # time in front, so that a step is a stretch of memory
         real, dropped = None, []
         if masked:

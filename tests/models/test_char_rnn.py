@@ -69,6 +69,9 @@ def test_a_text_goes_on_where_the_call_before_ended():
         begun = model.rnn(model.tokens(x), zeros, zeros)  # whoever gives a state knows better
     assert mx.allclose(mx.concatenate(parts, axis=1), whole, atol=1e-6) and mx.array_equal(model(x), whole)
     assert mx.array_equal(model.head(begun), whole)
+    with remembering(model), pytest.raises(ValueError, match=r"expected, as the state to begin with, h \(3, 2, 16\)"):
+        model(x)
+        model(mx.array([[1], [2], [3]]))  # other texts
     both = mf.Sequential(mf.LSTM(3, 4, bidirectional=True))
     with pytest.raises(ValueError, match="remembering: 0 reads from the end, too, so nothing that it computes can be"):
         with remembering(both):
