@@ -114,7 +114,7 @@ def settings(menu: list[dict[str, list]]) -> dict:
         "show_source": True, "show_root_heading": False, "show_root_toc_entry": False, "filters": ["!^_"],
         "docstring_style": "google", "members_order": "source", "show_signature_annotations": False,
         "docstring_options": {"warn_unknown_params": False, "warn_missing_types": False},
-        "extensions": [str(HERE / "griffe_examples.py")],
+        "extensions": [str(HERE / "griffe_examples.py")], "inherited_members": ["generate"],
     }  # fmt: skip
     handlers = {"python": {"paths": [str(ROOT)], "options": python}}
     there = {"repo_url": f"https://github.com/{repository()}", "repo_name": repository()} if repository() else {}

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlx.core as mx
-
-from ..core.module import Module
 from ..layers import GRU, LSTM, RNN, Embedding, Linear
-from .generation import generate
+from .generation import Writer
 
 KINDS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
-class CharRNN(Module):
+class CharRNN(Writer):
     """Numbers of characters in, one logit for each possible next one out, at every place.
 
         h = rnn(tokens(x)),    y = head(h)
@@ -29,6 +26,7 @@ class CharRNN(Module):
 
     Shapes: (N, T) integers -> (N, T, V).
 
+    >>> import mlx.core as mx
     >>> model = CharRNN(vocabulary=30, embed_dim=8, hidden_size=16)
     >>> model(mx.array([[1, 2, 3]])).shape, model.generate([1, 2], 3, seed=0).shape
     ((1, 3, 30), (5,))
@@ -57,21 +55,6 @@ class CharRNN(Module):
 
     def forward(self, x: Any, *places: Any) -> Any:
         return self.head(self.rnn(self.tokens(x)))
-
-    def generate(
-        self,
-        prompt: Any,
-        count: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        seed: int | None = None,
-        cache: bool = True,
-    ) -> mx.array:
-        """Continue a text by ``count`` characters; see :meth:`miniframe.models.GPT.generate`.
-
-        What is kept from one character to the next is the state of the recurrent layer.
-        """
-        return generate(self, prompt, count, temperature, top_k, seed, cache)
 
 
 def char_rnn(vocabulary: int = 96, embed_dim: int = 64, hidden_size: int = 256, kind: str = "lstm") -> CharRNN:

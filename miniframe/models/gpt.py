@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlx.core as mx
-
-from ..core.module import Module
 from ..core.sequential import Sequential
 from ..layers import Dropout, Embedding, LayerNorm, Linear, PositionEmbedding, TransformerBlock, initializers
-from .generation import generate
+from .generation import Writer
 
 
-class GPT(Module):
+class GPT(Writer):
     """Numbers of tokens in, one logit for each possible next token out, at every place.
 
         h = dropout(positions(tokens(x))),    h = block(h) for every block,    y = head(norm(h))
@@ -38,6 +35,7 @@ class GPT(Module):
     Raises:
         ValueError: for texts longer than ``context``, if positions are learned, and for tokens outside the vocabulary.
 
+    >>> import mlx.core as mx
     >>> model = GPT(vocabulary=65, context=8, embed_dim=16, num_heads=2, num_layers=2)
     >>> model(mx.array([[1, 2, 3]])).shape
     (1, 3, 65)
@@ -95,35 +93,6 @@ class GPT(Module):
         if self.positions is not None:
             h = self.positions(h, *places)
         return self.head(self.norm(self.blocks(self.dropout(h))))
-
-    def generate(
-        self,
-        prompt: Any,
-        count: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        seed: int | None = None,
-        cache: bool = True,
-    ) -> mx.array:
-        """Continue a text by ``count`` tokens, each drawn from softmax(logits / temperature) and put behind the rest.
-
-        Args:
-            prompt: the tokens to begin with, at least one: (T,), or (N, T) for several texts of the same length.
-            count: how many tokens to add.
-            temperature: below 1 the likely ones become likelier; 0 takes the likeliest.
-            top_k: draw from the k likeliest only.
-            seed: makes the draws repeatable, and leaves miniframe's random numbers alone.
-            cache: whether the keys and values of all places are kept, so that each new token costs one place instead
-                of the whole text. The tokens are the same without it.
-
-        Returns:
-            The prompt and what was added, (T + count,) or (N, T + count). A text longer than ``context`` is continued
-            from its last part: when the window is full, its older half is left behind.
-
-        Raises:
-            ValueError: for an empty prompt, or settings outside their range.
-        """
-        return generate(self, prompt, count, temperature, top_k, seed, cache)
 
 
 def gpt(vocabulary: int = 96, context: int = 64, embed_dim: int = 96, num_heads: int = 4, num_layers: int = 4) -> GPT:

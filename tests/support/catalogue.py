@@ -179,6 +179,7 @@ NOT_LISTED = {
     "VAE",
     "ViT",
     "Recurrent",
+    "Writer",
     "VectorQuantizer",
 }
 
