@@ -106,6 +106,8 @@ def test_fit_trains_as_the_loop_that_one_writes_in_pytorch(
     name, options, gamma, clip = choice
     if options["maximize"]:  # a loss without an end: at larger rates any float32 runs away from float64
         options = options | {"lr": 1e-3}
+    if options.get("centered") and clip is not None:  # a gradient that stays the same has no variance but its rounding
+        options = options | {"eps": 1e-2}
     accumulate = 1 if gamma is not None or clip is not None else accumulate
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(17, 3)).astype(np.float32)

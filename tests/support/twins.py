@@ -57,7 +57,8 @@ def agree(ours: Mapping[str, Any], exact: Arrays, rounded: Arrays, double: bool)
         scale = np.abs(expected[finite]).max(initial=0)
         with np.errstate(invalid="ignore"):
             noise = np.nan_to_num(np.abs(rounded[name] - expected)[finite]).max(initial=0)
-        allowed = 1e-6 * noise + 1e-9 * scale + 1e-14 if double else 30 * noise + 1e-5 * scale + 1e-6 * largest
+        fine, coarse = (1e-6, 1e-9, 1e-12), (30, 1e-5, 1e-6)
+        allowed = 1e-14 + sum(np.multiply(fine if double else coarse, (noise, scale, largest)))
         error = np.abs(actual - expected)[finite].max(initial=0)
         assert error <= allowed, f"{name} differs by {error:.3g}, allowed {allowed:.3g}\n{actual}\nand\n{expected}"
 
