@@ -1,5 +1,6 @@
 """The pytest plugin: one test for each check, and what is wrong in its report."""
 
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,8 @@ def ran(tmp_path, factor, tests=TESTS):
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["miniframe.testing.plugin"]\n')
     (tmp_path / "test_own.py").write_text(tests.replace("FACTOR", factor))
     command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider", str(tmp_path)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # those of other packages take seconds to load
+    return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment).stdout
 
 
 def test_the_marker_makes_a_test_of_each_check(tmp_path):
