@@ -305,6 +305,6 @@ def test_unsuitable_settings_and_inputs_are_refused(use, error, message):
 @each_kind
 def test_mistakes_in_the_derivative_of_a_step_and_in_going_back_through_time_are_caught(kind, monkeypatch):
     monkeypatch.setattr(mutants, "METHODS", ("step_backward", "unroll_backward"))
-    verdicts = {str(mutant): mutants.verdict(mutant)[0] for mutant in list(mutants.mutants(kind))[::8]}
+    verdicts = {str(mutant): mutants.verdict(mutant)[0] for mutant in list(mutants.mutants(kind))[::4]}
     assert "alive" not in verdicts.values(), [mutant for mutant, word in verdicts.items() if word == "alive"]
-    assert sum(word == "dead" for word in verdicts.values()) >= 5
+    assert sum(word == "dead" for word in verdicts.values()) >= 10
