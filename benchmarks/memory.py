@@ -18,10 +18,14 @@ import statistics
 import subprocess
 import sys
 
-NETWORKS = ("conv", "mlp", "vgg16")
+NETWORKS = ("conv", "mlp", "vgg16", "deep")
 SYSTEMS = ("PyTorch", "miniframe", "miniframe, memory returned", "miniframe, checkpointed")
 VGG16 = [64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool"]
-DATA = {"conv": ((16, 112, 112, 3), 8), "mlp": ((4096, 784), 256), "vgg16": ((8, 224, 224, 3), 4)}  # shape, batch
+DATA = {  # shape, batch
+    "conv": ((16, 112, 112, 3), 8), "mlp": ((4096, 784), 256), "vgg16": ((8, 224, 224, 3), 4),
+    "deep": ((16, 64, 64, 3), 8),
+}  # fmt: skip
+DEEP, PIECE = 64, 8  # convolutions of the deep network, and how many of them are checkpointed together
 EPOCHS = 1000
 
 
@@ -74,6 +78,13 @@ def model_here(mf, network, wrap):
     if network == "mlp":
         inner = mf.Sequential(mf.Linear(784, 1024), Relu(), mf.Linear(1024, 1024), Relu())
         return mf.Sequential(wrap(inner), mf.Linear(1024, 10))
+    if network == "deep":
+        rows = [
+            [layer for _ in range(PIECE) for layer in (Conv(32, 32, 3, padding=1), Relu())]
+            for _ in range(DEEP // PIECE)
+        ]
+        inner = [wrap(mf.Sequential(*row)) for row in rows]
+        return mf.Sequential(Conv(3, 32, 3, padding=1), *inner, mf.GlobalAvgPool2d(), mf.Linear(32, 10))
     blocks, layers, channels = [], [], 3
     for width in VGG16:
         if width == "pool":
@@ -115,6 +126,10 @@ def model_there(nn, network):
         )  # fmt: skip
     if network == "mlp":
         return nn.Sequential(nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10))
+    if network == "deep":
+        inner = [layer for _ in range(DEEP) for layer in (nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())]
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)]
+        return nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), *inner, *head)
     layers, channels = [], 3
     for width in VGG16:
         layers += [nn.MaxPool2d(2)] if width == "pool" else [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]

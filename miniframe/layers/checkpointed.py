@@ -13,7 +13,7 @@ from ..core.cells import EMPTY, put_values, values_of
 from ..core.module import Module
 from ..core.node import Node
 from ..core.tape import no_grad, this_thread
-from .transformable import transforming
+from .later import after
 
 
 class Checkpointed(Module):
@@ -120,18 +120,6 @@ class Moment:
         put_values(self.layer.buffers(), self.buffers)
         for module, training in zip(self.layer.modules(), self.modes):
             module.training = training
-
-
-def after(arrays: list[mx.array], reason: Sequence[mx.array]) -> list[mx.array]:
-    """The same arrays, but not before ``reason`` is computed.
-
-    Otherwise a compiled step would see that the second forward computes what the first one did, and keep that.
-    ``mx.vmap`` cannot carry this; where it is used, nobody saves memory.
-    """
-    if transforming():
-        return arrays
-    found: Any = mx.depends(arrays, list(reason))
-    return list(found)
 
 
 def checkpointed(layer: Module) -> Checkpointed:

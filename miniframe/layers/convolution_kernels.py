@@ -15,6 +15,7 @@ without rows, which need as many times the memory of the image as a window has p
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import mlx.core as mx
@@ -23,6 +24,7 @@ from ..backend.machine import on_cpu
 from ..core.sums import MANY as LONG
 from ..core.sums import products, total
 from . import shifted_products
+from .later import after
 from .pieces import pieces, put_together
 from .transformable import transforming
 from .windows import Pair, Window
@@ -31,6 +33,7 @@ WIDE, MANY = 32, 500  # channels and windows from which on products of shifted v
 NARROW = 16  # channels below which a bias is added to whole rows of pixels
 MOVE = 64  # floating-point operations of a product in the time that moving one number takes
 PIXELS = Window((1, 1))  # the one that sees each pixel by itself
+LARGE, HUGE = 2**20, 2**26  # bytes of a padded image, and of rows, that are made twice rather than kept for backward
 GAIN = 0.85  # the share of the cost that may remain for neighbours to be worth it
 
 
@@ -117,6 +120,8 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
     if _as_convolutions():
         return _weight_gradient_by_convolving(x, grad, window, groups)
     shifting = groups == 1 and shifted_products.pay(x.shape, window)
+    if x.nbytes >= LARGE if shifting else x.nbytes * math.prod(window.kernel) >= HUGE:
+        (x,) = after([x], [grad])  # padded or as rows it is made anew: from forward on, that would be kept beside x
     if _divisible(window) and len(parts := pieces(x.shape, window, 2 if shifting else None)) > 1:
         form = shifted_products.weight_gradient if shifting else partial(weight_gradient, groups=groups)
         shares = [form(part.of(x), part.of_output(grad), part.window) for part in parts]

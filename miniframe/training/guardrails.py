@@ -58,10 +58,11 @@ def _look_at_output(model: Module, loss: Loss, x: Any) -> None:
     with untouched(model):
         model.eval()
         seen = Pass(model, x, "fit")
-    last = seen.outputs[0].module
+    last, output = seen.outputs[0].module, seen.output
+    del seen  # with what is inside the model, which would stay in memory when the output is computed
     if loss.wants == "probabilities" and isinstance(last, Linear):
         complain_of_logits(loss, f"the model ends with {last.title()}, which gives any number")
-    look_at(loss, seen.output)
+    look_at(loss, output)
 
 
 def _look_at_weights(model: Module, data: ArrayData) -> None:

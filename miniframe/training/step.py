@@ -22,6 +22,7 @@ from ..losses.base import Loss
 from ..optimizers.base import Optimizer
 from .fingerprint import Fingerprint
 from .in_place import UpdateInPlace
+from .in_turn import in_turn
 from .misfits import name_misfit
 from .noticing import Notebook, Trial
 from .precision import PRECISIONS, as_precise, lowered
@@ -161,16 +162,14 @@ class Step:
     # ---------------------------------------------------------------- one step
 
     def __call__(self, *batch: Any) -> tuple[mx.array, Any]:
-        if self.look_first:
-            self.look_if_due()
+        self.look_if_due()
         self.optimizer.advance()
         values = values_of(self.cells)
         self.before = values, None if self._draws is False else random.get_key()
         try:
             new_values, value, prediction, written = self._start(values, batch)
             put_values(self.cells, new_values)
-            if written:
-                self.notebook.put(written)
+            self.notebook.put(written)
             mx.async_eval(new_values, value, mx.random.state if self._draws else [])
             if self.in_place is not None:
                 self.in_place.look(value, new_values[len(self.cells) :])
@@ -283,7 +282,8 @@ class Step:
         self._traced = self._compiled is not None
         before = self.notebook.pages() if self._traced else {}
         put_values(self.cells, values)
-        value, prediction = self.gradients(*batch)
+        with in_turn(self.model):
+            value, prediction = self.gradients(*batch)
         due = self.in_place.due() if self.in_place is not None else []
         if self.in_place is None:
             self.optimizer.apply()

@@ -1,5 +1,6 @@
 """Guardrails: each classical mistake is explained once, with its remedy, and a sound training hears nothing."""
 
+import gc
 import warnings
 from contextlib import contextmanager
 
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 import miniframe as mf
+from miniframe.core.cells import EMPTY
+from miniframe.graph.passes import Pass
+from miniframe.training import guardrails
 
 
 @contextmanager
@@ -45,6 +49,17 @@ def by_hand(model, loss, steps=4, zero=True):
 def fit(model, x, y, loss, **options):
     settings = {"epochs": 1, "batch_size": 20, "verbose": 0, "compile": False, **options}
     return model.fit(x, y, loss=loss, optimizer=mf.SGD(model, lr=0.1), **settings)
+
+
+def test_the_look_at_the_output_keeps_nothing_of_what_is_inside_while_it_is_computed(monkeypatch):
+    def look(loss, output):
+        found.append([thing for thing in gc.get_objects() if type(thing) is Pass])
+        found.append([module for module in model.modules() if module.kept is not EMPTY])
+
+    found, model = [], classifier()
+    monkeypatch.setattr(guardrails, "look_at", look)
+    fit(model, *disk(), mf.CrossEntropyLoss())
+    assert found[:2] == [[], []]
 
 
 # -------------------------------------------------------------------- planted mistakes
