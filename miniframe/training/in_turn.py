@@ -27,7 +27,7 @@ def in_turn(model: Module) -> Iterator[None]:
     """Inside, every layer of the model that has weights of its own computes their gradients in its turn."""
     own = {module: [cell for _, cell in module.children() if isinstance(cell, Parameter)] for module in model.modules()}
     layers = [(vars(module), module.backward, parameters) for module, parameters in own.items() if parameters]
-    before = [attributes.get("backward") for attributes, _, _ in layers]
+    before: list[Any] = [attributes.get("backward") for attributes, _, _ in layers]
     for attributes, backward, parameters in layers:
         attributes["backward"] = waiting(backward, parameters)
     try:
