@@ -1,10 +1,12 @@
 """Sequences in miniframe and in PyTorch eager, taking turns in one process on the CPU.
 
     python benchmarks/sequences.py [--rounds 9] [--only gpt]     # writes results/sequences.json
+    python benchmarks/sequences.py --json benchmarks/results/sequences_profile.json
 
 A training step of the GPT that ``make gpt`` trains, attention forwards and backwards, a training step of an LSTM over
 64 time steps, the memory that a step of the GPT needs, and what the memory of keys and values saves while a GPT writes.
-Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster, or needs less.
+Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster, or needs less. In the same run, for
+what trains: its products of matrices alone, in the order and in the sizes in which a step needs them.
 
 On a machine that is busy with other things the clock says little. ``--one-core`` gives both a single thread and counts
 the processor time that they use.
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +34,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import miniframe as mf
+from miniframe.backend import fast_blas
 from miniframe.bench import turns
 from miniframe.bench.sides import sides
-from miniframe.training.cores import choose
+from miniframe.training.cores import choose, streams
 
 VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS, BATCH = 96, 64, 96, 4, 4, 32
 STEPS = 3  # in a turn
@@ -147,6 +151,35 @@ def torch_steps(model: nn.Module) -> turns.Run:
     return run
 
 
+def both_ways(rows: int, inputs: int, outputs: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The factors of a linear layer's three products: X Wᵀ, dYᵀ X and dY W."""
+    return [
+        ((rows, inputs), (inputs, outputs)),
+        ((outputs, rows), (rows, inputs)),
+        ((rows, outputs), (outputs, inputs)),
+    ]
+
+
+def attended(batch: int, heads: int, length: int, features: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Of attention: Q Kᵀ and dY Vᵀ; P V, Pᵀ dY, dS K and dSᵀ Q."""
+    scores = (batch, heads, length, features), (batch, heads, features, length)
+    sums = (batch, heads, length, length), (batch, heads, length, features)
+    return [scores] * 2 + [sums] * 4
+
+
+def products_alone(factors: list[tuple[tuple[int, ...], tuple[int, ...]]], parts: int = 1, steps: int = 1) -> turns.Run:
+    """Products of arrays that are there; with several parts, every core takes all of them, on a stream of its own."""
+    arrays = {shape: mx.random.normal(shape) for pair in factors for shape in pair}
+    mx.eval(arrays)
+
+    def run() -> None:
+        with fast_blas.one_thread() if parts > 1 else nullcontext():
+            for _ in range(steps):
+                mx.eval([mx.matmul(arrays[a], arrays[b], stream=s) for s in streams(parts) for a, b in factors])
+
+    return run
+
+
 def gpt() -> mf.models.GPT:
     mf.seed(0)
     return mf.models.GPT(VOCABULARY, CONTEXT, WIDTH, HEADS, LAYERS)
@@ -155,13 +188,22 @@ def gpt() -> mf.models.GPT:
 def gpt_step(rounds: int) -> dict[str, float]:
     model = gpt()
     twin = twin_of(model)
-    return take_turns({"miniframe": own_steps(model), "torch": torch_steps(twin)}, rounds, STEPS)
+    rows, heads = BATCH // 2 * CONTEXT, attended(BATCH // 2, HEADS, CONTEXT, WIDTH // HEADS)
+    mlp = both_ways(rows, WIDTH, 4 * WIDTH) + both_ways(rows, 4 * WIDTH, WIDTH)
+    factors = LAYERS * (4 * both_ways(rows, WIDTH, WIDTH) + heads + mlp) + both_ways(rows, WIDTH, VOCABULARY)
+    products = products_alone(factors, parts=2, steps=STEPS)
+    return take_turns({"miniframe": own_steps(model), "torch": torch_steps(twin), "products": products}, rounds, STEPS)
 
 
 def lstm_step(rounds: int) -> dict[str, float]:
+    rows, inputs, hidden = BATCH * CONTEXT, 64, 256
+    there, back = ((BATCH, hidden), (hidden, 4 * hidden)), ((BATCH, 4 * hidden), (4 * hidden, hidden))
+    recurrent = CONTEXT * [there, back] + [((4 * hidden, rows), (rows, hidden))]
+    factors = recurrent + both_ways(rows, inputs, 4 * hidden) + both_ways(rows, hidden, VOCABULARY)
     runs = {
-        "miniframe": own_steps(mf.models.CharRNN(VOCABULARY, 64, 256)),
-        "torch": torch_steps(TorchLSTM(VOCABULARY, 64, 256)),
+        "miniframe": own_steps(mf.models.CharRNN(VOCABULARY, inputs, hidden)),
+        "torch": torch_steps(TorchLSTM(VOCABULARY, inputs, hidden)),
+        "products": products_alone(factors, steps=STEPS),
     }
     return take_turns(runs, rounds, STEPS)
 
@@ -182,7 +224,8 @@ def attention(rounds: int, causal: bool) -> dict[str, float]:
         inputs = [x.detach().requires_grad_() for x in given]
         F.scaled_dot_product_attention(*inputs, is_causal=causal).backward(upstream)
 
-    return take_turns({"miniframe": own, "torch": other}, rounds)
+    products = products_alone(attended(2, 8, 256, 64), parts=2)
+    return take_turns({"miniframe": own, "torch": other, "products": products}, rounds)
 
 
 def writing(rounds: int) -> dict[str, float]:
@@ -235,18 +278,20 @@ MEASURES: dict[str, Callable[[int], dict[str, float]]] = {
 }
 
 
-def main(rounds: int, only: str | None) -> None:
+def main(rounds: int, only: str | None, file: str | None) -> None:
     results, computed_on = {}, sides(("mlx", "torch"))
     for package, words in computed_on.items():
         print(f"{package} computes on {words}", flush=True)
     for name, measure in MEASURES.items():
         if only is None or only in name:
             results[name] = measure(rounds)
-            first, second, ratio = results[name].values()
-            print(f"{name:<44} {first:9.2f} {second:9.2f} {ratio:7.2f}", flush=True)
+            first, second, *_ = numbers = list(results[name].values())
+            words = f"{numbers[2]:9.2f} of products alone" if "products" in results[name] else ""
+            print(f"{name:<44} {first:9.2f} {second:9.2f} {results[name]['ratio']:7.2f} {words}", flush=True)
     if only is None:
         machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
         path = Path(__file__).parent / "results" / ("sequences_one_core.json" if ONE_CORE else "sequences.json")
+        path = Path(file) if file else path
         path.write_text(
             json.dumps({"machine": machine, "computed on": computed_on, "results": results}, indent=1) + "\n"
         )
@@ -257,6 +302,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", help="part of a comparison's name: gpt, attention, lstm, memory, writing")
+    parser.add_argument("--json", metavar="FILE", help="instead of results/sequences.json")
     parser.add_argument("--peak", choices=("miniframe", "torch"), help=argparse.SUPPRESS)
     parser.add_argument("--one-core", action="store_true", help="one thread, and processor time instead of the clock")
     options = parser.parse_args()
@@ -266,4 +312,4 @@ if __name__ == "__main__":
     if options.peak:
         print(peak(options.peak))
     else:
-        main(options.rounds, options.only)
+        main(options.rounds, options.only, options.json)

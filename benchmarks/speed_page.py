@@ -51,6 +51,18 @@ def beside_pytorch(machine: str = "") -> str:
     return "\n".join(lines)
 
 
+def products() -> str:
+    """Milliseconds beside those of the products alone."""
+    lines = ["| milliseconds | ours | our products alone | PyTorch, all of it |", "|---|---|---|---|"]
+    rows = {**stored("vision_profile")["milliseconds"], **stored("sequences_profile")["results"]}
+    for name, row in rows.items():
+        if "products" in row:
+            lines.append(
+                f"| {name.removesuffix(', ms')} | {row['miniframe']:.1f} | {row['products']:.1f} | {row['torch']:.1f} |"
+            )
+    return "\n".join(lines)
+
+
 def memory() -> str:
     """The growth of a process in two epochs."""
     lines = ["| growth of the process, MB | ours | checkpointed | PyTorch | ours / PyTorch |", "|---|---|---|---|---|"]
@@ -58,7 +70,7 @@ def memory() -> str:
         middle = {name: statistics.median(values) / 1e6 for name, values in systems.items()}
         own, kept, other = (middle[name] for name in ("miniframe", "miniframe, checkpointed", "PyTorch"))
         lines.append(f"| {network} | {own:,.0f} | {kept:,.0f} | {other:,.0f} | {own / other:.2f} |")
-    row = stored("sequences")["results"]["memory of a gpt step, MiB"]
+    row = stored("sequences_profile")["results"]["memory of a gpt step, MiB"]
     lines.append(f"| a step of the GPT | {row['miniframe']:.0f} | | {row['torch']:.0f} | {row['ratio']:.2f} |")
     return "\n".join(lines)
 
@@ -76,6 +88,7 @@ def precision() -> str:
 XEON = "_xeon"  # measured on that machine; all else on the one that the page names first
 TABLES = {
     "steps": steps, "profiles": profiles, "beside-pytorch": beside_pytorch, "memory": memory, "precision": precision,
+    "products": products,
     "steps-xeon": partial(steps, XEON), "beside-pytorch-xeon": partial(beside_pytorch, XEON),
 }  # fmt: skip
 

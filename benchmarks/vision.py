@@ -2,8 +2,12 @@
 
     python benchmarks/vision.py [--rounds 9] [--only lenet] [--one-core]     # writes results/vision.json
 
+    python benchmarks/vision.py --json benchmarks/results/vision_profile.json
+
 Three comparisons: a training step of LeNet, VGG16's thirteen convolutions forwards and backwards one by one, and
 VGG16's answer to a single image. Numbers are medians over the rounds; ratios below 1 mean that miniframe is faster.
+In the same run, for each of them: the products of matrices alone, of windows that lie there as rows, multiplied as few
+large matrices. No way to convolve with products takes less; what is left of ours is moving pixels and adding up.
 
 On a machine that is busy with other things the clock says little. ``--one-core`` gives both a single thread and counts
 the processor time that they use. It leaves out what PyTorch gains from running element-wise operations on all cores,
@@ -50,6 +54,31 @@ VGG16 = {
 }
 
 
+def products_alone(shapes: list[tuple[int, int, int, int]]) -> turns.Run:
+    """Of layers with so many (windows, numbers under each, filters): X Wᵀ, dYᵀ X and dY W, the first 1 to 3 of them."""
+    rng = np.random.default_rng(0)
+    given = [
+        ([mx.array(rng.normal(size=shape).astype(np.float32)) for shape in ((n, k), (o, k), (n, o))], count)
+        for n, k, o, count in shapes
+    ]
+
+    def run() -> None:
+        for (x, weight, dy), count in given:
+            mx.eval([x @ weight.T, dy.T @ x, dy @ weight][:count])  # what is not asked for is not computed
+
+    return run
+
+
+LENET = [
+    (100 * 28 * 28, 25, 6, 2),
+    (100 * 10 * 10, 150, 16, 3),
+    (100, 400, 120, 3),
+    (100, 120, 84, 3),
+    (100, 84, 10, 3),
+]
+WIDE_LENET = [(100 * 26 * 26, 9, 32, 2), (100 * 11 * 11, 288, 64, 3), (100, 1600, 128, 3), (100, 128, 10, 3)]
+
+
 def torch_lenet() -> torch.nn.Module:
     nn = torch.nn
     return nn.Sequential(
@@ -74,7 +103,9 @@ def torch_wide_lenet() -> torch.nn.Module:
     )  # fmt: skip
 
 
-def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[str, float]:
+def training_step(
+    model: mf.Module, twin: torch.nn.Module, shapes: list[tuple[int, int, int, int]], rounds: int
+) -> dict[str, float]:
     """One of ten steps on 100 images 28x28x1: forward, cross-entropy, backward, SGD with momentum."""
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(100, 28, 28, 1)).astype(np.float32), rng.integers(0, 10, size=100)
@@ -97,8 +128,13 @@ def training_step(model: mf.Module, twin: torch.nn.Module, rounds: int) -> dict[
                 value, _ = step(x, y)  # starts the step, as in fit, which looks at its losses now and then
             mx.eval(value, [p.value for p in model.parameters()])
 
-    times = take_turns({"miniframe": own_steps, "torch": torch_steps}, rounds)
-    return {"miniframe": times["miniframe"] / STEPS, "torch": times["torch"] / STEPS, "ratio": times["ratio"]}
+    once = products_alone(shapes)
+
+    def products() -> None:
+        for _ in range(STEPS):
+            once()
+
+    return take_turns({"miniframe": own_steps, "torch": torch_steps, "products": products}, rounds, STEPS)
 
 
 def convolution(size: int, channels: int, filters: int, rounds: int) -> dict[str, float]:
@@ -125,7 +161,8 @@ def convolution(size: int, channels: int, filters: int, rounds: int) -> dict[str
         tx.grad = None
         twin(tx).backward(tdy)
 
-    return take_turns({"miniframe": own, "torch": other}, rounds)
+    products = products_alone([(size * size, 9 * channels, filters, 3 if wanted else 2)])
+    return take_turns({"miniframe": own, "torch": other, "products": products}, rounds)
 
 
 def inference(rounds: int) -> dict[str, float]:
@@ -151,11 +188,16 @@ def inference(rounds: int) -> dict[str, float]:
         with torch.inference_mode():
             twin(tx)
 
-    return take_turns({"miniframe": own, "torch": other}, rounds)
+    sizes = [
+        (size * size, 9 * channels, filters, 1) for (size, channels, filters), n in VGG16.items() for _ in range(n)
+    ]
+    head = [(1, 25088, 4096, 1), (1, 4096, 4096, 1), (1, 4096, 1000, 1)]
+    return take_turns({"miniframe": own, "torch": other, "products": products_alone(sizes + head)}, rounds)
 
 
 def show(name: str, result: dict[str, float]) -> None:
-    print(f"{name:<44} {result['miniframe']:9.2f} {result['torch']:9.2f} {result['ratio']:7.2f}", flush=True)
+    numbers = f"{result['miniframe']:9.2f} {result['torch']:9.2f} {result['ratio']:7.2f} {result['products']:9.2f}"
+    print(f"{name:<44} {numbers}", flush=True)
 
 
 def run(rounds: int, only: str | None) -> dict[str, dict[str, float]]:
@@ -167,9 +209,12 @@ def run(rounds: int, only: str | None) -> dict[str, dict[str, float]]:
             results[name] = measure()
             show(name, results[name])
 
-    print(f"{'milliseconds (median)':<44} {'miniframe':>9} {'torch':>9} {'ratio':>7}")
-    add("lenet step, batch 100", lambda: training_step(mf.models.lenet(), torch_lenet(), rounds))
-    add("lenet step with 32 and 64 channels", lambda: training_step(wide_lenet(), torch_wide_lenet(), rounds))
+    print(f"{'milliseconds (median)':<44} {'miniframe':>9} {'torch':>9} {'ratio':>7} {'products':>9}")
+    add("lenet step, batch 100", lambda: training_step(mf.models.lenet(), torch_lenet(), LENET, rounds))
+    add(
+        "lenet step with 32 and 64 channels",
+        lambda: training_step(wide_lenet(), torch_wide_lenet(), WIDE_LENET, rounds),
+    )
     for (size, channels, filters), count in VGG16.items():
         name = f"vgg16 conv {size}x{size}, {channels} -> {filters}"
         add(name, lambda shape=(size, channels, filters): convolution(*shape, rounds))  # type: ignore[misc]
@@ -177,7 +222,7 @@ def run(rounds: int, only: str | None) -> dict[str, dict[str, float]]:
             results[name]["count"] = count
     convolutions = [result for name, result in results.items() if "conv" in name]
     if convolutions:
-        totals = {side: sum(r[side] * r["count"] for r in convolutions) for side in ("miniframe", "torch")}
+        totals = {side: sum(r[side] * r["count"] for r in convolutions) for side in ("miniframe", "torch", "products")}
         results["vgg16 convolutions"] = {**totals, "ratio": totals["miniframe"] / totals["torch"]}
         show("vgg16 convolutions, all 13", results["vgg16 convolutions"])
     add("vgg16 inference, one image", lambda: inference(rounds))
@@ -188,6 +233,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", help="part of a comparison's name: lenet, conv, inference, 56x56")
+    parser.add_argument("--json", metavar="FILE", help="instead of results/vision.json")
     parser.add_argument("--one-core", action="store_true", help="one thread, and processor time instead of the clock")
     options = parser.parse_args()
     if options.one_core:
@@ -200,6 +246,7 @@ if __name__ == "__main__":
     if options.only is None:
         machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
         path = Path(__file__).parent / "results" / ("vision_one_core.json" if ONE_CORE else "vision.json")
+        path = Path(options.json) if options.json else path
         path.parent.mkdir(exist_ok=True)
         path.write_text(
             json.dumps({"machine": machine, "computed on": computed_on, "milliseconds": results}, indent=1) + "\n"
