@@ -25,8 +25,7 @@ LARGE = 2**19  # bytes of a gradient, from which on it pays that it waits
 @contextmanager
 def in_turn(model: Module) -> Iterator[None]:
     """Inside, every layer of the model that has weights of its own computes their gradients in its turn."""
-    own = {module: [cell for _, cell in module.children() if isinstance(cell, Parameter)] for module in model.modules()}
-    layers = [(vars(module), module.backward, parameters) for module, parameters in own.items() if parameters]
+    layers = [(vars(module), module.backward, own) for module in model.modules() if (own := weights_of(module))]
     before: list[Any] = [attributes.get("backward") for attributes, _, _ in layers]
     for attributes, backward, parameters in layers:
         attributes["backward"] = waiting(backward, parameters)
@@ -37,6 +36,11 @@ def in_turn(model: Module) -> Iterator[None]:
             attributes["backward"] = backward
             if backward is None:
                 del attributes["backward"]
+
+
+def weights_of(module: Module) -> list[Parameter]:
+    """The parameters that belong to a module itself."""
+    return [cell for _, cell in module.children() if isinstance(cell, Parameter)]
 
 
 def waiting(backward: Callable[[Any], Any], parameters: list[Parameter]) -> Callable[[Any], Any]:

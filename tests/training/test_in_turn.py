@@ -1,6 +1,7 @@
 """Backward in turn: less is in memory at a time, nothing else changes, and the layers are afterwards as they were."""
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import mlx.core as mx
 import numpy as np
@@ -145,6 +146,31 @@ def test_several_inputs_wait_and_none_stays_none(tmp_path):
         to_a, to_b = layer.backward((x, None))
     assert waits(to_a, tmp_path) and to_b is None
     assert mx.array_equal(to_a, 2 * x) and layer.scale.grad.item() == x.size
+
+
+def test_a_layer_that_compares_by_value_and_has_no_hash_waits_too(tmp_path):
+    @dataclass
+    class Scaled(mf.Module):
+        name: str = "scale"
+
+        def __post_init__(self):
+            self.scale = mf.Parameter(mx.array([2.0]))
+
+        def forward(self, x):
+            self.saved = x
+            return x * self.scale.value
+
+        def backward(self, grad_output):
+            self.scale.accumulate((grad_output * self.saved).sum()[None])
+            return grad_output * self.scale.value
+
+    layer, x = Scaled(), mx.ones((LARGE // 4,))
+    with in_turn(layer):
+        layer(x)
+        assert waits(layer.backward(x), tmp_path)
+    model = mf.Sequential(Scaled(), mf.Linear(3, 1))
+    history = model.fit(mx.ones((8, 3)), mx.zeros((8, 1)), loss="mse", optimizer=mf.SGD(model, lr=0.01), verbose=0)
+    assert history["loss"][-1] > 0
 
 
 def test_afterwards_the_layers_are_as_they_were_also_after_an_error_and_inside_of_another(monkeypatch):
