@@ -100,7 +100,7 @@ class ScaledDotProductAttention(Module):
             kept = random_mask(1 - self.dropout, weights.shape).astype(weights.dtype) / (1 - self.dropout)
         extras = [None] * ((mask is not None) + (bias is not None))  # which get no gradient, or, a bias, its own
         output = (weights if kept is None else weights * kept) @ value
-        summed = output if scores.shape[-1] > output.shape[-1] else None  # backward's sum is over keys or features
+        summed = output if scores.shape[-1] >= 4 * output.shape[-1] else None  # backward's sum is over keys or features
         self.saved = query, key, value, weights, kept, summed, scale, group, extras, getattr(bias, "shape", None)
         return output
 

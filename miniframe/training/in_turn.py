@@ -1,9 +1,9 @@
-"""Backward in turn: a layer's own gradients first, then those of the layers below it.
+"""A step in turn, as if it computed at once: the same numbers, of which fewer are in memory at a time.
 
 MLX computes what a step asks for in an order of its own, and that is to go back to the first layer, and only then to
 compute the gradients of weights. Until then every layer's gradient and input are in memory. In here the gradient of a
 layer's input waits until those of its weights are computed, so that what belongs to a layer is freed once backward has
-passed it, as in a loop that computes at once. The numbers are the same.
+passed it. And GELU's derivative, which MLX would compute in backward, from more arrays, is computed in forward.
 """
 
 from __future__ import annotations
@@ -17,25 +17,28 @@ import mlx.core as mx
 from ..core.arrays import as_tuple
 from ..core.cells import Parameter
 from ..core.module import Module
+from ..layers.activations import GELU
 from ..layers.later import after
 
-LARGE = 2**19  # bytes of a gradient, from which on it pays that it waits
+LARGE = 2**19  # bytes of an array, from which on it pays that it waits
 
 
 @contextmanager
 def in_turn(model: Module) -> Iterator[None]:
     """Inside, every layer of the model that has weights of its own computes their gradients in its turn."""
-    layers = [(vars(module), module.backward, own) for module in model.modules() if (own := weights_of(module))]
-    before: list[Any] = [attributes.get("backward") for attributes, _, _ in layers]
-    for attributes, backward, parameters in layers:
-        attributes["backward"] = waiting(backward, parameters)
+    modules = list(model.modules())
+    changed = [(vars(m), "backward", waiting(m.backward, own)) for m in modules if (own := weights_of(m))]
+    changed += [(vars(m), "forward", keeping_first(m)) for m in modules if type(m) is GELU]
+    before: list[Any] = [attributes.get(name) for attributes, name, _ in changed]
+    for attributes, name, function in changed:
+        attributes[name] = function
     try:
         yield
     finally:
-        for (attributes, _, _), backward in zip(layers, before):
-            attributes["backward"] = backward
-            if backward is None:
-                del attributes["backward"]
+        for (attributes, name, _), function in zip(changed, before):
+            attributes[name] = function
+            if function is None:
+                del attributes[name]
 
 
 def weights_of(module: Module) -> list[Parameter]:
@@ -55,5 +58,16 @@ def waiting(backward: Callable[[Any], Any], parameters: list[Parameter]) -> Call
         later = iter(after(arrays, grads))
         parts = [next(later) if isinstance(part, mx.array) else part for part in as_tuple(passed)]
         return tuple(parts) if isinstance(passed, tuple) else parts[0]
+
+    return in_its_turn
+
+
+def keeping_first(module: Module) -> Callable[[mx.array], mx.array]:
+    """A layer's forward, whose result is not computed before what it keeps for backward."""
+    forward = module.forward
+
+    def in_its_turn(x: mx.array) -> mx.array:
+        y: mx.array = forward(x)
+        return after([y], [module.saved])[0] if y.nbytes >= LARGE else y
 
     return in_its_turn

@@ -29,6 +29,7 @@ SHAPES = {
     "other values": ((1, 2, 3, 5), (1, 2, 4, 5), (1, 2, 4, 3)),
     "grouped heads": ((2, 6, 3, 4), (2, 2, 5, 4)),
     "one head for all": ((2, 3, 4, 2), (2, 1, 4, 2)),
+    "many places of few features": ((2, 2, 9, 2),),  # where backward sums over features instead of keys
 }
 
 
@@ -115,9 +116,10 @@ def test_the_last_queries_see_all_keys_that_came_before():
     close(layer(q[:, :, 3:], k, v), layer(q, k, v)[:, :, 3:], 1e-6)
 
 
+@pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-def test_dropped_weights_are_dropped_in_backward_too(training):
-    layer, inputs = mf.ScaledDotProductAttention(dropout=0.4).train(training), example((2, 2, 5, 3))
+def test_dropped_weights_are_dropped_in_backward_too(training, features):
+    layer, inputs = mf.ScaledDotProductAttention(dropout=0.4).train(training), example((2, 2, 5, features))
     by_differences(layer, *inputs)
     by_mx_grad(layer, *inputs)
     arrays = [mx.array(x).astype(mx.float32) for x in inputs[:2]] + [mx.ones((2, 2, 5, 1))]

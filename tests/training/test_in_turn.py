@@ -77,6 +77,18 @@ def test_a_convolutions_padded_copy_is_not_kept_beside_its_input(monkeypatch):
     assert (many - few) / 8 < 1.3 * (4 * 64 * 64 * 32 * 4)
 
 
+@on_cpu
+def test_of_a_gelu_only_its_derivative_is_kept_beside_its_output(monkeypatch):
+    def gelus(layers):
+        mf.seed(0)
+        inner = [layer for _ in range(layers) for layer in (mf.Linear(256, 256), mf.GELU())]
+        return mf.Sequential(*inner, mf.Linear(256, 2)), mx.random.normal((2048, 256))
+
+    few, many = (after_one_step(lambda n=n: gelus(n), in_turn, monkeypatch)[1] for n in (12, 36))
+    kept, weights = 2 * 2048 * 256 * 4, 256 * 257 * 4
+    assert (many - few) / 24 < 1.05 * kept + 5 * weights
+
+
 class Two(mf.Module):
     """Two inputs and two outputs, of which one has no weight."""
 
@@ -178,11 +190,11 @@ def test_afterwards_the_layers_are_as_they_were_also_after_an_error_and_inside_o
         return grad_output
 
     layer = mf.Linear(2, 2)
-    model = mf.Sequential(layer, mf.Residual(layer), mf.Linear(2, 2))
+    model = mf.Sequential(layer, mf.Residual(layer), mf.Linear(2, 2), mf.GELU())
     vars(model[2])["backward"] = own
     before = {module: dict(vars(module)) for module in model.modules()}
     with in_turn(model), in_turn(model[0]):
-        assert "backward" in vars(layer)
+        assert "backward" in vars(layer) and "forward" in vars(model[3])
     with pytest.raises(ZeroDivisionError), in_turn(model):
         raise ZeroDivisionError
     assert {module: dict(vars(module)) for module in model.modules()} == before
