@@ -282,7 +282,7 @@ class Step:
         self._traced = self._compiled is not None
         before = self.notebook.pages() if self._traced else {}
         put_values(self.cells, values)
-        with in_turn(self.model):
+        with in_turn(self.model) if self._traced else nullcontext():
             value, prediction = self.gradients(*batch)
         due = self.in_place.due() if self.in_place is not None else []
         if self.in_place is None:

@@ -1,6 +1,7 @@
 """Backward in turn: less is in memory at a time, nothing else changes, and the layers are afterwards as they were."""
 
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -199,3 +200,38 @@ def test_afterwards_the_layers_are_as_they_were_also_after_an_error_and_inside_o
         raise ZeroDivisionError
     assert {module: dict(vars(module)) for module in model.modules()} == before
     assert model[2].backward is own
+
+
+def test_two_threads_that_share_a_layer_leave_nothing_behind_in_whatever_order_they_end():
+    layer = mf.Linear(2, 2)
+    before = dict(vars(layer))
+    first, second = in_turn(layer), in_turn(mf.Sequential(layer))
+    for one, other in ((first, second), (in_turn(layer), in_turn(layer))):
+        one.__enter__()
+        other.__enter__()
+        one.__exit__(None, None, None)
+        assert vars(layer) == before
+        other.__exit__(None, None, None)
+        assert vars(layer) == before
+
+
+def test_a_copy_made_meanwhile_is_the_copys_own():
+    model, x = mf.Sequential(mf.Linear(2, 2), mf.GELU()), mx.ones((3, 2))
+    with in_turn(model):
+        other = deepcopy(model)
+    other(x)
+    other.backward(x)
+    assert other[0].weight.grad is not None and model[0].weight.grad is None
+
+
+def test_a_users_code_in_a_step_that_is_not_compiled_may_copy_and_save_the_model(tmp_path):
+    def hook(grad):
+        copies.append(deepcopy(model))
+        model[0].save(tmp_path / "layer.safetensors")
+
+    copies: list[mf.Module] = []
+    model = mf.Sequential(mf.Linear(2, 2), mf.Tanh(), mf.Linear(2, 1))
+    model.insert(1, mf.Tap(backward=hook))
+    x, y = mx.ones((4, 2)), mx.zeros((4, 1))
+    model.fit(x, y, loss="mse", optimizer=mf.SGD(model, lr=0.1), verbose=0, compile=False)
+    assert "backward" not in vars(copies[0][0])
