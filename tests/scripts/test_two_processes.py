@@ -2,10 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from launching import free_ports
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tutorials" / "scripts" / "two_processes.py"
@@ -25,15 +26,9 @@ def run(*command):
             process.wait()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def test_two_processes_train_the_halves_to_the_bits_of_the_whole():
     launch = Path(sys.executable).parent / "mlx.launch"
-    command = [str(launch), "-n", "2", "-p", str(free_port()), sys.executable, str(SCRIPT)]
+    command = [str(launch), "-n", "2", "-p", str(free_ports(2)[0]), sys.executable, str(SCRIPT)]
     process, output = run(*command)
     assert process.returncode == 0, output
     assert "rank 0: 0.weight, 0.bias equal those of the whole network bit for bit" in output

@@ -1,7 +1,6 @@
 """Several ranks on one machine: the same weights as one process, and a clear end when one of them is lost."""
 
 import os
-import socket
 import subprocess
 import sys
 from functools import cache
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ranks
-from launching import LIMIT, finish, start
+from launching import LIMIT, finish, free_ports, start
 
 import miniframe as mf
 
@@ -58,10 +57,7 @@ def test_mlx_launch_trains_from_rank_0_and_prints_there_only(tmp_path):
     launcher = Path(sys.executable).with_name("mlx.launch")
     if not launcher.exists():
         pytest.skip("mlx.launch is not beside this Python")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [launcher, "-n", "2", "-p", str(port), sys.executable, SCRIPT, "different_start", tmp_path]
+    command = [launcher, "-n", "2", "-p", str(free_ports(2)[0]), sys.executable, SCRIPT, "different_start", tmp_path]
     environment = {**os.environ, "PYTHONPATH": str(Path(mf.__file__).parents[1])}
     done = subprocess.run(
         list(map(str, command)), env=environment, capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.PIPE
