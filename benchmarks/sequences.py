@@ -284,10 +284,10 @@ def main(rounds: int, only: str | None, file: str | None) -> None:
         print(f"{package} computes on {words}", flush=True)
     for name, measure in MEASURES.items():
         if only is None or only in name:
-            results[name] = measure(rounds)
-            first, second, *_ = numbers = list(results[name].values())
-            words = f"{numbers[2]:9.2f} of products alone" if "products" in results[name] else ""
-            print(f"{name:<44} {first:9.2f} {second:9.2f} {results[name]['ratio']:7.2f} {words}", flush=True)
+            row = results[name] = measure(rounds)
+            first, second, *_ = row.values()
+            words = f"{row['products']:9.2f} of products alone" if "products" in row else ""
+            print(f"{name:<44} {first:9.2f} {second:9.2f} {row['ratio']:7.2f} {words}", flush=True)
     if only is None:
         machine = {**mf.backend.info(), "torch": torch.__version__, "torch threads": torch.get_num_threads()}
         path = Path(__file__).parent / "results" / ("sequences_one_core.json" if ONE_CORE else "sequences.json")

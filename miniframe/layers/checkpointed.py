@@ -13,7 +13,7 @@ from ..core.cells import EMPTY, put_values, values_of
 from ..core.module import Module
 from ..core.node import Node
 from ..core.tape import no_grad, this_thread
-from .later import after
+from .later import after, after_weights
 
 
 class Checkpointed(Module):
@@ -74,16 +74,7 @@ class Checkpointed(Module):
         grad_input = self.layer.backward(grad_output)
         for module in self.layer.modules():
             module.saved = EMPTY
-        return self._last(grad_input)
-
-    def _last(self, grad_input: Any) -> Any:
-        """The gradients of the input, once those of the parameters are computed, and nothing is needed any more."""
-        grads = [p.grad for p in self.layer.parameters() if p.grad is not None]
-        parts = list(as_tuple(grad_input))
-        places = [k for k, part in enumerate(parts) if isinstance(part, mx.array)]
-        for k, part in zip(places, after([parts[k] for k in places], grads) if places and grads else []):
-            parts[k] = part
-        return tuple(parts) if isinstance(grad_input, tuple) else parts[0]
+        return after_weights(grad_input, self.layer.parameters())  # when nothing is needed any more
 
     def _collect(self, path: str, found: dict[int, tuple[str, Any]]) -> None:
         """What is inside has the names that it has in the layer."""

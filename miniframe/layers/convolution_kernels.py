@@ -120,7 +120,7 @@ def weight_gradient(x: mx.array, grad: mx.array, window: Window, groups: int = 1
     if _as_convolutions():
         return _weight_gradient_by_convolving(x, grad, window, groups)
     shifting = groups == 1 and shifted_products.pay(x.shape, window)
-    if x.nbytes >= LARGE if shifting else x.nbytes * math.prod(window.kernel) >= HUGE:
+    if x.nbytes >= (LARGE if shifting else HUGE / math.prod(window.kernel)):
         (x,) = after([x], [grad])  # padded or as rows it is made anew: from forward on, that would be kept beside x
     if _divisible(window) and len(parts := pieces(x.shape, window, 2 if shifting else None)) > 1:
         form = shifted_products.weight_gradient if shifting else partial(weight_gradient, groups=groups)

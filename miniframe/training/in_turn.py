@@ -19,7 +19,7 @@ from ..core.arrays import as_tuple
 from ..core.cells import Parameter
 from ..core.module import Module
 from ..layers.activations import GELU
-from ..layers.later import after
+from ..layers.later import after, after_weights
 
 LARGE = 2**19  # bytes of an array, from which on it pays that it waits
 
@@ -27,23 +27,21 @@ LARGE = 2**19  # bytes of an array, from which on it pays that it waits
 @contextmanager
 def in_turn(model: Module) -> Iterator[None]:
     """Inside, every layer of the model that has weights of its own computes their gradients in its turn."""
-    wrapped: list[tuple[Any, str, Any, Any]] = []
+    wrapped: list[tuple[dict[str, Any], str, Any]] = []
     for module in model.modules():
         attributes, own = vars(module), [cell for _, cell in module.children() if isinstance(cell, Parameter)]
-        if own and type(attributes.get("backward")) is not WeightsFirst:  # it is, where another thread is in here
-            wrapped.append((attributes, "backward", attributes.get("backward"), WeightsFirst(module.backward, own)))
+        if own and "backward" not in attributes:  # it may be a user's own, or another thread is in here, too
+            wrapped.append((attributes, "backward", WeightsFirst(module.backward, own)))
         if type(module) is GELU and "forward" not in attributes:
-            wrapped.append((attributes, "forward", None, KeptFirst(module)))
-    for attributes, name, _, function in wrapped:
+            wrapped.append((attributes, "forward", KeptFirst(module)))
+    for attributes, name, function in wrapped:
         attributes[name] = function
     try:
         yield
     finally:
-        for attributes, name, before, function in wrapped:
+        for attributes, name, function in wrapped:
             if attributes.get(name) is function:
-                attributes[name] = before
-                if before is None:
-                    del attributes[name]
+                del attributes[name]
 
 
 class WeightsFirst:
@@ -57,13 +55,8 @@ class WeightsFirst:
 
     def __call__(self, grad_output: Any) -> Any:
         passed = self.backward(grad_output)
-        grads = [p.grad for p in self.weights if p.grad is not None]
-        arrays = [part for part in as_tuple(passed) if isinstance(part, mx.array)]
-        if not grads or sum(part.nbytes for part in arrays) < LARGE:
-            return passed
-        later = iter(after(arrays, grads))
-        parts = [next(later) if isinstance(part, mx.array) else part for part in as_tuple(passed)]
-        return tuple(parts) if isinstance(passed, tuple) else parts[0]
+        size = sum(part.nbytes for part in as_tuple(passed) if isinstance(part, mx.array))
+        return after_weights(passed, self.weights) if size >= LARGE else passed
 
 
 class KeptFirst:

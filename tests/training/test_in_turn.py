@@ -36,12 +36,12 @@ def heaped(model):
     return nullcontext()
 
 
-def after_one_step(make, turn, monkeypatch, compile=True):
+def after_one_step(make, turn, monkeypatch):
     """The model after two steps, and the most that MLX held in the second, in bytes more than before it."""
     monkeypatch.setattr(step, "in_turn", turn)
     model, x = make()
     y = mx.random.randint(0, 2, model(x).shape[:-1], key=mx.random.key(1))
-    one = Step(model, mf.CrossEntropyLoss(), mf.Adam(model, lr=0.01, clip_norm=1.0), compile=compile)
+    one = Step(model, mf.CrossEntropyLoss(), mf.Adam(model, lr=0.01, clip_norm=1.0))
     for _ in range(2):
         mx.synchronize()
         mx.reset_peak_memory()
@@ -65,10 +65,7 @@ def test_a_step_holds_less_at_a_time_and_learns_the_same_bit_for_bit(make, monke
 @on_cpu
 def test_each_layer_adds_to_a_step_no_more_than_what_it_keeps(monkeypatch):
     few, many = (after_one_step(lambda n=n: deep(n), in_turn, monkeypatch)[1] for n in (12, 36))
-    kept, weights = (
-        2048 * 256 * 4,
-        256 * 257 * 4,
-    )  # its output; and its weights' gradient, new value and Adam's averages
+    kept, weights = 2048 * 256 * 4, 256 * 257 * 4  # its output, and five arrays of its weights' size
     assert (many - few) / 24 < 1.05 * kept + 5 * weights
 
 
@@ -106,7 +103,6 @@ class Two(mf.Module):
         return to_a * self.scale.value, to_b
 
 
-@pytest.mark.parametrize("compile", [True, False])
 @pytest.mark.parametrize(
     "make",
     [
@@ -116,14 +112,14 @@ class Two(mf.Module):
     ],
     ids=["gpt", "lstm", "residual"],
 )
-def test_models_of_all_kinds_learn_the_same_bit_for_bit(make, compile, monkeypatch):
+def test_models_of_all_kinds_learn_the_same_bit_for_bit(make, monkeypatch):
     monkeypatch.setattr("miniframe.training.in_turn.LARGE", 1)
 
     def made():
         mf.seed(0)
         return make()
 
-    found = [after_one_step(made, turn, monkeypatch, compile)[0] for turn in (heaped, in_turn)]
+    found = [after_one_step(made, turn, monkeypatch)[0] for turn in (heaped, in_turn)]
     for (name, a), (_, b) in zip(*(model.named_parameters() for model in found)):
         np.testing.assert_array_equal(np.array(a.value), np.array(b.value), err_msg=name)
 
